@@ -1,0 +1,49 @@
+# make help lists what can be made. Everything runs in .venv, which `make setup` fills.
+
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+export PYGAME_HIDE_SUPPORT_PROMPT := 1
+
+.PHONY: help setup lab test play reference outputs clean
+
+help:            ## list the targets
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## create .venv and install the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
+	  sys.exit(not ok and "wmlib needs Python 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": make $(MAKECMDGOALS) PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $(READY)
+
+lab: setup       ## open JupyterLab on the first notebook
+	@flags=""; \
+	if [ "$$(id -u)" = 0 ]; then flags="--allow-root"; fi; \
+	if ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
+	  flags="$$flags --no-browser"; echo "No browser here: open the address that JupyterLab prints below."; fi; \
+	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags notebooks/00_start_here.ipynb
+
+test: setup      ## lint, then run every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-cell-timeout=600
+
+play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
+	$(BIN)/python -m wmlib play --out play.gif
+
+reference: setup ## train the shipped agent again, from nothing (two hours)
+	$(BIN)/python -m wmlib run --profile laptop --run-dir runs/reference
+
+outputs: setup   ## run every notebook in the laptop profile and keep its outputs
+	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py
+
+clean:           ## remove .venv
+	rm -rf $(VENV)

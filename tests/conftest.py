@@ -1,0 +1,61 @@
+"""Small, real things that many tests need: an untrained V and M, and a folder with episodes."""
+
+import numpy as np
+import pytest
+import torch
+
+from wmlib.config import ControllerConfig, find_task
+from wmlib.controller import Controller
+from wmlib.episodes import Episode, EpisodeStore
+from wmlib.mdnrnn import MDNRNN
+from wmlib.vae import VAE
+from wmlib.worlds import DreamStarts
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def task():
+    return find_task("carracing")
+
+
+@pytest.fixture
+def vae(task):
+    return VAE(task.z_size).eval()
+
+
+@pytest.fixture
+def mdnrnn(task):
+    return MDNRNN(task).eval()
+
+
+@pytest.fixture
+def controller(task):
+    return Controller(task, ControllerConfig())
+
+
+@pytest.fixture
+def starts(task):
+    return DreamStarts(torch.randn(5, task.z_size), torch.full((5, task.z_size), -1.0))
+
+
+def make_episode(seed: int, steps: int, terminated: bool = False) -> Episode:
+    rng = np.random.default_rng(seed)
+    return Episode(
+        seed,
+        rng.integers(0, 256, (steps + 1, 64, 64, 3), np.uint8),
+        rng.random((steps, 3), np.float32),
+        rng.random(steps, np.float32),
+        terminated,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = EpisodeStore(tmp_path / "episodes")
+    for seed, steps in ((3, 20), (5, 8), (9, 30)):
+        store.add(make_episode(seed, steps, terminated=seed == 5), {"digest": ""})
+    return store

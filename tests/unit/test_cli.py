@@ -1,0 +1,102 @@
+"""The command line as a user meets it: whole processes, bad input included."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from wmlib.__main__ import COMMANDS
+
+
+def wmlib(*words, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "wmlib", *map(str, words)], capture_output=True, text=True, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fly"], "no command 'fly'"),
+        (["run", "--profile", "huge"], "no profile 'huge'; the profiles are: smoke, laptop, paper"),
+        (["run", "--task", "chess"], "no task 'chess'"),
+        (["collect", "--collect.episodes", "-3"], "CollectConfig.episodes is -3"),
+        (["vae", "--vae.steps", "many"], "invalid"),
+        (["evaluate", "--task", "chess"], "no task 'chess'"),
+        (["evaluate", "--episodes", "1"], "anecdote"),
+        (["evaluate", "--episodes", "-5"], "EvaluateConfig.episodes is -5"),
+        (["evaluate", "--lanes", "0"], "Machine.lanes is 0"),
+        (["evaluate", "--run-dir", "nowhere"], "controller.safetensors is missing"),
+        (["evaluate", "--no-such-option"], "no-such-option"),
+        (["vae", "--profile", "smoke", "--run-dir", "empty"], "first run: python -m wmlib collect"),
+        (["mdnrnn", "--profile", "smoke", "--run-dir", "empty"], "python -m wmlib vae"),
+        (["run", "--profile", "smoke", "--run-dir", "/dev/null/x"], "can't be written"),
+    ],
+)
+def test_bad_input_is_one_message_and_no_traceback(tmp_path, words, message):
+    done = wmlib(*words, cwd=tmp_path)
+    assert done.returncode not in (0, None)
+    shown = " ".join((done.stderr + done.stdout).split())
+    assert message in shown
+    assert "Traceback" not in shown
+
+
+def test_help_lists_every_command_and_its_options():
+    text = wmlib("--help").stdout
+    assert all(name in text for name in COMMANDS)
+    run = wmlib("run", "--help").stdout
+    for option in ("--run-dir", "--profile", "--vae.steps", "--dream.temperature", "--machine.lanes"):
+        assert option in run
+    assert "laptop" in wmlib("run", "--help").stdout
+
+
+def test_profile_sets_the_defaults_that_help_shows():
+    assert "12" in next(
+        line for line in wmlib("run", "--profile", "smoke", "--help").stdout.splitlines()
+        if "--vae.steps" in line
+    )  # fmt: skip
+
+
+def test_doctor_finds_nothing_broken_here():
+    done = wmlib("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "torch computes on" in done.stdout and "FAIL" not in done.stdout
+
+
+def test_evaluate_prints_json_on_stdout_and_progress_on_stderr():
+    done = wmlib(
+        "evaluate", "--task", "carracing", "--episodes", 2, "--horizon", 30, "--first-seed", 2_500_000,
+        "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    score = json.loads(done.stdout)
+    assert {"task", "world", "n", "first_seed", "mean", "sd", "ci95", "returns", "versions"} == set(
+        score
+    )
+    assert (score["task"], score["world"], score["n"], score["first_seed"]) == (
+        "carracing", "real", 2, 2_500_000,
+    )  # fmt: skip
+    assert len(score["returns"]) == 2 and "evaluate" in done.stderr
+
+
+def test_stock_and_exact_games_give_the_same_returns():
+    words = ["evaluate", "--episodes", 2, "--horizon", 60, "--json", "--game"]
+    stock, exact = (json.loads(wmlib(*words, game).stdout) for game in ("stock", "exact"))
+    assert stock == exact
+
+
+def test_evaluate_in_the_dream():
+    score = json.loads(
+        wmlib("evaluate", "--world", "dream", "--episodes", 3, "--horizon", 40, "--json").stdout
+    )
+    assert score["world"] == "dream" and score["n"] == 3
+
+
+def test_play_writes_a_gif(tmp_path):
+    from PIL import Image
+
+    done = wmlib("play", "--steps", 12, "--out", tmp_path / "x.gif")
+    assert done.returncode == 0, done.stderr
+    assert "real game" in done.stdout and "its dream" in done.stdout
+    assert Image.open(tmp_path / "x.gif").n_frames == 12

@@ -1,0 +1,46 @@
+"""C against the paper's counts and one controller at a time."""
+
+import pytest
+import torch
+
+from wmlib.config import ControllerConfig, Task
+from wmlib.controller import Controller, to_action
+
+
+def test_the_papers_sizes(task):
+    assert Controller(task).size == 867
+    doom = Task("doom", action_size=1, z_size=64, hidden_size=512, sees_cell=True)
+    assert Controller(doom, ControllerConfig(bias=False)).size == 1_088
+    assert Controller(task, ControllerConfig(inputs="z", hidden=40)).size == 33 * 40 + 41 * 3
+
+
+@pytest.mark.parametrize("hidden", [0, 4])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_population_acts_as_each_would_alone(task, hidden, bias):
+    controller = Controller(task, ControllerConfig(bias=bias, hidden=hidden))
+    params, features = torch.randn(3, controller.size) * 0.1, torch.randn(3, 2, 288)
+    actions = controller.act(params, features)
+    for p in range(3):
+        x, rest = features[p], params[p]
+        for number, (inputs, outputs) in enumerate(controller.layers):
+            layer = torch.nn.Linear(inputs, outputs, bias=bias)
+            layer.weight.data = rest[: inputs * outputs].view(inputs, outputs).T
+            rest = rest[inputs * outputs :]
+            if bias:
+                layer.bias.data, rest = rest[:outputs], rest[outputs:]
+            x = layer(x.tanh() if number else x)
+        torch.testing.assert_close(actions[p], to_action(x, task), rtol=1e-4, atol=1e-5)
+
+
+def test_z_alone_ignores_the_memory(task):
+    controller = Controller(task, ControllerConfig(inputs="z"))
+    params, features = torch.randn(1, controller.size), torch.randn(1, 1, 288)
+    other = features.clone()
+    other[..., 32:] = 0
+    assert torch.equal(controller.act(params, features), controller.act(params, other))
+
+
+def test_silent_outputs_coast_with_half_gas_and_no_brake(task):
+    assert to_action(torch.zeros(1, 3), task).tolist() == [[0.0, 0.5, 0.0]]
+    extreme = to_action(torch.tensor([[-50.0, -50.0, -50.0], [50.0, 50.0, 50.0]]), task)
+    assert extreme.tolist() == [[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]

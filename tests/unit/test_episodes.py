@@ -1,0 +1,79 @@
+"""The store gives back what it was given, and notices what was damaged."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import make_episode
+
+from wmlib.artifacts import ArtifactError
+from wmlib.episodes import EpisodeStore
+
+
+def test_what_goes_in_comes_out(store):
+    again = EpisodeStore(store.folder)
+    assert again.seeds == [3, 5, 9] and again.steps == 58
+    for seed, steps in ((3, 20), (5, 8), (9, 30)):
+        expected, found = make_episode(seed, steps, seed == 5), again.episode(seed)
+        np.testing.assert_array_equal(found.frames, expected.frames)
+        np.testing.assert_array_equal(found.actions, expected.actions)
+        np.testing.assert_array_equal(found.rewards, expected.rewards)
+        assert found.terminated == expected.terminated
+    again.verify()
+
+
+def test_frames_are_mapped_not_read(store):
+    assert isinstance(store.frames(9), np.memmap)
+
+
+def test_sampled_frames_come_evenly_from_all_frames(store):
+    every = np.concatenate([store.frames(seed) for seed in store.seeds])
+    index_of = {frame.tobytes(): i for i, frame in enumerate(every)}
+    rng = np.random.default_rng(0)
+    picks = [index_of[f.tobytes()] for _ in range(40) for f in store.sample_frames(rng, 61)]
+    counts = np.bincount(picks, minlength=len(every))
+    assert len(every) == 61 and counts.min() > 15 and counts.max() < 75  # 40 expected, deviation 6.3
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_damage_is_found_and_the_file_named(store, damage):
+    path = store.path(9)
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-1000] ^= 1
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.unlink()
+    with pytest.raises(ArtifactError, match=r"episode_0000009.*\n?.*collect"):
+        EpisodeStore(store.folder).verify()
+
+
+def test_a_cut_file_is_an_error_when_read_too(store):
+    path = store.path(9)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ArtifactError, match="episode_0000009"):
+        np.array(store.frames(9))
+
+
+def test_a_manifest_cannot_point_outside_the_folder(store):
+    content = json.loads(store.manifest_path.read_text())
+    content["episodes"][0]["file"] = "../../secret.safetensors"
+    store.manifest_path.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="not the name of a file in this folder"):
+        EpisodeStore(store.folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 99, "episodes": []}', '{"format": 1}', "{"])
+def test_a_broken_manifest_is_one_clear_error(store, text):
+    store.manifest_path.write_text(text)
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged.*collect again"):
+        EpisodeStore(store.folder)
+
+
+def test_a_missing_episode_can_be_struck_and_recorded_again(store):
+    store.path(5).unlink()
+    again = EpisodeStore(store.folder)
+    again.forget_missing()
+    assert again.seeds == [3, 9]

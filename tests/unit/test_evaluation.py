@@ -1,0 +1,35 @@
+"""Scores against hand-computed figures and scipy-free theory."""
+
+import numpy as np
+import pytest
+
+from wmlib.evaluation import bootstrap_interval, score_of
+
+
+def test_a_score_by_hand():
+    score = score_of(np.array([1.0, 2.0, 3.0, 6.0]), "carracing", "real", 7)
+    assert (score.mean, score.n, score.first_seed) == (3.0, 4, 7)
+    assert score.sd == pytest.approx(np.sqrt(14 / 3), abs=0.01)  # n - 1 in the denominator
+    assert score.returns == [1.0, 2.0, 3.0, 6.0]
+    assert score.ci95[0] < 3.0 < score.ci95[1] and "n = 4" in str(score)
+
+
+def test_the_interval_is_the_textbooks_for_many_normal_returns():
+    returns = np.random.default_rng(1).normal(800, 100, 400)
+    low, high = bootstrap_interval(returns)
+    half = 1.96 * returns.std() / np.sqrt(400)
+    assert low == pytest.approx(returns.mean() - half, abs=1.0)
+    assert high == pytest.approx(returns.mean() + half, abs=1.0)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    hits = 0
+    for _ in range(200):
+        low, high = bootstrap_interval(rng.exponential(1.0, 50), resamples=500)
+        hits += low <= 1.0 <= high
+    assert 0.86 <= hits / 200 <= 0.99
+
+
+def test_the_same_returns_give_the_same_interval():
+    assert bootstrap_interval(np.arange(9.0)) == bootstrap_interval(np.arange(9.0))

@@ -1,0 +1,165 @@
+"""The fit loop, and the windows that M learns from."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from wmlib.artifacts import load_tensors
+from wmlib.config import MDNRNNConfig, VAEConfig
+from wmlib.runlog import RunLog, read_events
+from wmlib.training import (
+    FitPlan,
+    Sequences,
+    encode_store,
+    fit,
+    learning_rate_at,
+    seed_of,
+    train_mdnrnn,
+    train_vae,
+)  # fmt: skip
+
+QUIET = RunLog(quiet=True)
+
+
+def tiny_fit(checkpoint, stop_at=None, steps=20, digest="a", folder=None):
+    torch.manual_seed(3)
+    model = torch.nn.Linear(4, 1)
+
+    def loss_of_step(step):
+        if step == stop_at:
+            raise KeyboardInterrupt
+        g = torch.Generator().manual_seed(step)
+        x = torch.randn(8, 4, generator=g)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        return loss, {"loss": loss}
+
+    plan = FitPlan("test", steps, 0.05, True, "float32", digest, clip=1.0)
+    fit(model, loss_of_step, plan, RunLog(folder, quiet=True), checkpoint)
+    return model
+
+
+def test_it_is_torchs_adam_with_a_cosine():
+    model = tiny_fit(None)
+    torch.manual_seed(3)
+    oracle = torch.nn.Linear(4, 1)
+    adam = torch.optim.Adam(oracle.parameters(), 0.05)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, 20)
+    for step in range(20):
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+        adam.zero_grad()
+        (oracle(x) - x.sum(1, keepdim=True)).square().mean().backward()
+        torch.nn.utils.clip_grad_value_(oracle.parameters(), 1.0)
+        adam.step()
+        schedule.step()
+    torch.testing.assert_close(model.weight, oracle.weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("stop_at", [1, 7, 19])
+def test_interrupted_and_resumed_is_the_same_to_the_bit(tmp_path, stop_at):
+    whole = tiny_fit(None)
+    path = tmp_path / "check.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(path, stop_at)
+    resumed = tiny_fit(path)
+    assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bias, whole.bias)
+
+
+def test_a_checkpoint_of_another_configuration_is_ignored(tmp_path):
+    path = tmp_path / "check.safetensors"
+    tiny_fit(path, digest="a")
+    again = tiny_fit(path, digest="b")
+    assert torch.equal(again.weight, tiny_fit(None).weight)
+    assert load_tensors(path)[1] == {"digest": "b", "step": 20}
+
+
+def test_events_hold_means_since_the_last_row(tmp_path):
+    tiny_fit(None, steps=100, folder=tmp_path)
+    rows = read_events(tmp_path, "test")
+    assert [row["step"] for row in rows] == list(range(2, 101, 2))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    with open(tmp_path / "events.jsonl", "a") as file:
+        file.write('{"stage": "te')  # a kill in the middle of a row
+    assert len(read_events(tmp_path)) == 50
+    assert all(json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()[:50])
+
+
+def test_learning_rate_falls_to_zero_or_stays():
+    plan = FitPlan("x", 10, 1.0, True, "float32")
+    assert learning_rate_at(0, plan) == 1.0 and learning_rate_at(5, plan) == pytest.approx(0.5)
+    assert learning_rate_at(10, plan) == pytest.approx(0.0)
+    assert learning_rate_at(9, FitPlan("x", 10, 1.0, False, "float32")) == 1.0
+
+
+def test_seeds_follow_their_key():
+    assert seed_of(1, "vae", 2) == seed_of(1, "vae", 2) != seed_of(1, "vae", 3)
+    assert 0 <= seed_of("x") < 2**56
+
+
+def sequences(lengths):
+    frames, steps = sum(lengths) + len(lengths), sum(lengths)
+    # mu holds (episode, time); actions and rewards hold the same, so that alignment can be read off.
+    mu = torch.tensor([(e, t) for e, n in enumerate(lengths) for t in range(n + 1)]).float()
+    actions = torch.tensor([(e, t) for e, n in enumerate(lengths) for t in range(n)]).float()
+    dones = torch.zeros(steps)
+    dones[lengths[0] - 1] = 1
+    return Sequences(mu, torch.zeros(frames, 2), actions, actions[:, 1] * 10, dones, list(lengths))
+
+
+def test_windows_are_aligned_and_never_cross_episodes():
+    data = sequences([30, 7, 50])
+    frames, steps, mask = data.batch(np.random.default_rng(0), 400, 10)
+    assert frames.shape == (400, 11) and steps.shape == mask.shape == (400, 10)
+    z, action = data.mu[frames], data.actions[steps]
+    inside = mask.bool()
+    assert torch.equal(z[:, :-1][inside], action[inside])  # frame t beside action t
+    assert torch.equal(z[:, 1:, 1][inside], action[inside][:, 1] + 1)  # target: the next frame
+    assert torch.equal(z[:, 1:, 0][inside], action[inside][:, 0])  # of the same episode
+    assert torch.equal(data.rewards[steps][inside], action[inside][:, 1] * 10)
+    assert mask[:, 0].all() and not mask.all()
+
+
+def test_the_last_step_is_met_about_as_often_as_others():
+    data = sequences([30, 7, 50])
+    frames, steps, mask = data.batch(np.random.default_rng(1), 20_000, 10)
+    counts = torch.bincount(steps[mask.bool()], minlength=87)
+    ends = data.dones.bool()
+    assert counts[ends].float().mean() > 0.4 * counts[10:30].float().mean()
+
+
+def test_v_learns_and_encoding_is_v(store, task):
+    torch.manual_seed(0)
+    config = VAEConfig(steps=8, batch_size=16)
+    trained = train_vae(store, task, config, seed=1, log=QUIET)
+    again = train_vae(store, task, config, seed=1, log=QUIET)
+    for a, b in zip(trained.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    data = encode_store(trained, store)
+    assert data.lengths == [20, 8, 30] and data.mu.shape == (61, 32)
+    episode = store.episode(5)
+    from wmlib.vae import to_images
+
+    mu, _ = trained.encode(to_images(torch.from_numpy(np.array(episode.frames))))
+    torch.testing.assert_close(data.mu[21:30], mu.detach(), rtol=1e-3, atol=1e-4)
+    assert data.dones.nonzero().flatten().tolist() == [27]  # the last step of the second episode
+
+
+def test_m_learns_a_predictable_world(task):
+    """z moves by a tenth of the first action; the reward is the second action."""
+    rng = torch.Generator().manual_seed(0)
+    actions = torch.rand(600, 3, generator=rng)
+    z = torch.cumsum(torch.cat([torch.zeros(1, 1), 0.1 * (actions[:, :1] - 0.5)]), 0).expand(-1, 32)
+    data = Sequences(
+        z.contiguous(),
+        torch.full((601, 32), -8.0),
+        actions,
+        actions[:, 1].clone(),
+        torch.zeros(600),
+        [600],
+    )
+    config = MDNRNNConfig(steps=120, batch_size=8, sequence_length=40, learning_rate=3e-3)
+    m = train_mdnrnn(data, task, config, seed=1, log=QUIET)
+    prediction, _ = m(z[None, :-1], actions[None])
+    error = (prediction.reward[0, 50:] - actions[50:, 1]).square().mean()
+    assert error < 0.3 * actions[50:, 1].var()

@@ -1,0 +1,52 @@
+"""The command line: python -m wmlib COMMAND [--profile P] [--run-dir DIR] [options].
+
+Nothing heavy is imported at the top: worker processes read this file too.
+"""
+
+import sys
+
+COMMANDS = {
+    "run": "every stage, from nothing to a scored agent; goes on where it stopped",
+    "collect": "record episodes with an exploring policy",
+    "vae": "train V on the episodes",
+    "mdnrnn": "train M on the encoded episodes",
+    "evolve": "evolve C, in the dream and in the real game",
+    "evaluate": "score an agent over many games, real or dreamt",
+    "play": "watch an agent: the game beside its dream, as a GIF",
+    "doctor": "say what is wrong with this machine, and what mends it",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0, or 2 for a bad input, or 130 when stopped."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_usage())
+        return 0
+    command, rest = argv[0], argv[1:]
+    if command not in COMMANDS:
+        print(f"error: there is no command {command!r}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    from wmlib import cli
+
+    return cli.run_command(command, rest)
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "World models, to learn from: V compresses, M predicts, C acts.",
+            "",
+            "usage: python -m wmlib COMMAND [--profile smoke|laptop|paper] [--run-dir DIR] [options]",
+            "",
+            *lines,
+            "",
+            "python -m wmlib COMMAND --help lists the options of a command.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""What each command of `python -m wmlib` does. Options come from the dataclasses, by tyro."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from wmlib.artifacts import ArtifactError
+from wmlib.config import PROFILES, ConfigError, EvaluateConfig, RunConfig, find_profile, find_task
+
+REFERENCE = Path(__file__).parent.parent / "data" / "reference"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run lives and what it is made of."""
+
+    run_dir: Path = Path("runs/carracing")
+    """Folder of the run: made if missing, gone on with if there."""
+    profile: str = "laptop"
+    """smoke (a minute, for tests), laptop (two hours, two cores) or paper (months)."""
+    config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["laptop"]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Score an agent over many games."""
+
+    task: str = "carracing"
+    """The game."""
+    world: Literal["real", "dream"] = "real"
+    """The game itself, or M's dream of it."""
+    episodes: int = EvaluateConfig.episodes
+    """Games to play."""
+    first_seed: int = EvaluateConfig.first_seed
+    """The first game's seed; the others follow."""
+    horizon: int = EvaluateConfig.horizon
+    """Frames after which a game is cut."""
+    run_dir: Path | None = None
+    """Folder of the run; by default the agent that comes with this package."""
+    controller: str = "controller.safetensors"
+    """File of the controller, in that folder."""
+    game: Literal["stock", "exact"] = "stock"
+    """Gymnasium's own class, or ours: five times as fast, with the same pixels and scores."""
+    temperature: float = 1.0
+    """tau of the dream."""
+    lanes: int = 32
+    """Games held open at once."""
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
+    json: bool = False
+    """Print the score as JSON on stdout."""
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """The agent in the real game and in its dream, side by side."""
+
+    run_dir: Path | None = None
+    """Folder of the run; by default the agent that comes with this package."""
+    out: Path = Path("play.gif")
+    """The GIF to write."""
+    seed: int = 2_000_000
+    """Seed of the game and of the dream."""
+    steps: int = 300
+    """Frames to show."""
+    task: str = "carracing"
+    """The game."""
+
+
+def run_command(command: str, argv: Sequence[str]) -> int:
+    """Run a command; errors that a user can mend are one line, without a traceback."""
+    try:
+        return _COMMANDS[command](list(argv))
+    except (ConfigError, ArtifactError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        from wmlib.envs.games import GameError
+
+        if not isinstance(error, GameError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        again = " ".join(["python -m wmlib", command, *argv])
+        print(f"\nstopped. The same command goes on from here: {again}", file=sys.stderr)
+        return 130
+
+
+def _run_options(command: str, argv: list[str]) -> RunOptions:
+    """--profile chooses the defaults of all the other options, so it is read first."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--profile", default="laptop")
+    profile = first.parse_known_args(argv)[0].profile
+    default = RunOptions(profile=profile, config=find_profile(profile))
+    return tyro.cli(RunOptions, prog=f"python -m wmlib {command}", args=argv, default=default)
+
+
+def _run(command: str, argv: list[str]) -> int:
+    options = _run_options(command, argv)
+    from wmlib.pipeline import Pipeline
+    from wmlib.runlog import terminate_like_ctrl_c
+
+    stages = {
+        "run": options.config.stages,
+        "evolve": tuple(s for s in options.config.stages if s in ("dream", "real")),
+    }.get(command, (command,))
+    with terminate_like_ctrl_c():
+        pipeline = Pipeline(options.config, options.run_dir)
+        for stage in stages:
+            pipeline.run_stage(stage)
+    return 0
+
+
+def _evaluate(argv: list[str]) -> int:
+    options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
+    find_task(options.task)
+    config = EvaluateConfig(options.episodes, options.first_seed, options.horizon)
+    from wmlib.config import Machine
+    from wmlib.evaluation import evaluate
+    from wmlib.pipeline import load_agent
+    from wmlib.runlog import RunLog, terminate_like_ctrl_c
+    from wmlib.worlds import DreamWorld, RealWorld
+
+    machine = Machine(options.workers, min(options.lanes, options.episodes))
+    agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
+    if options.world == "real":
+        world = RealWorld(
+            agent.vae, agent.mdnrnn, machine.lanes, machine.worker_count, kind=options.game
+        )
+    else:
+        world = DreamWorld(agent.mdnrnn, agent.starts, machine.lanes, temperature=options.temperature)
+    with world, terminate_like_ctrl_c():
+        score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
+    print(json.dumps(score.as_dict()) if options.json else f"{options.task}, {options.world}: {score}")
+    return 0
+
+
+def _play(argv: list[str]) -> int:
+    options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
+    find_task(options.task)
+    from wmlib.pipeline import load_agent
+    from wmlib.showing import show_side_by_side
+
+    agent = load_agent(options.run_dir or REFERENCE / options.task)
+    real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
+    print(f"real game: {real:.0f} points in {options.steps} frames")
+    print(f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes")
+    print(f"side by side: {options.out}")
+    return 0
+
+
+def _doctor(argv: list[str]) -> int:
+    tyro.cli(_DoctorOptions, prog="python -m wmlib doctor", args=argv)
+    from wmlib.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.broken for finding in findings) else 0
+
+
+@dataclass(frozen=True)
+class _DoctorOptions:
+    """Say what is wrong with this machine, and the command that mends it."""
+
+
+def _stage_command(command: str):
+    return lambda argv: _run(command, argv)
+
+
+_COMMANDS = {
+    **{name: _stage_command(name) for name in ("run", "collect", "vae", "mdnrnn", "evolve")},
+    "evaluate": _evaluate,
+    "play": _play,
+    "doctor": _doctor,
+}

@@ -1,0 +1,358 @@
+"""Configuration: what is learned (a `Task`) and how much effort goes into it (a profile).
+
+Every field's comment is also its help on the command line. Dataclasses are frozen, and a bad value
+fails when the object is made, with the field's name and its bound in the message.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+VALIDATION_SEEDS = 1_000_000
+"""Seeds below are for training; from here on for choosing between checkpoints."""
+REPORTING_SEEDS = 2_000_000
+"""Seeds from here on are for the scores we report, and for nothing else."""
+
+
+class ConfigError(ValueError):
+    """A configuration that can't work. The message names the field and what it may be."""
+
+
+def _check(config: object, field_name: str, ok: bool, rule: str) -> None:
+    if not ok:
+        value = getattr(config, field_name)
+        raise ConfigError(f"{type(config).__name__}.{field_name} is {value!r}; it must be {rule}")
+
+
+def _check_counts(config: object, **lowest: int) -> None:
+    for name, bound in lowest.items():
+        value = getattr(config, name)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        _check(config, name, whole and value >= bound, f"a whole number, {bound} or more")
+
+
+def _check_range(config: object, low: float, high: float, *names: str) -> None:
+    for name in names:
+        _check(config, name, low <= getattr(config, name) <= high, f"from {low:g} to {high:g}")
+
+
+def _check_training_seeds(config: object, name: str) -> None:
+    seed = getattr(config, name)
+    _check(config, name, 0 <= seed < VALIDATION_SEEDS, f"from 0 to {VALIDATION_SEEDS - 1:,}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A game, and the sizes of V, M and C that the paper uses for it (sections 3 and 4)."""
+
+    name: str
+    action_size: int
+    """Numbers the game takes at each step."""
+    z_size: int
+    """Length of z, V's summary of a frame."""
+    hidden_size: int
+    """Length of h, M's memory."""
+    mixtures: int = 5
+    """Gaussians in M's mixture, for each element of z."""
+    horizon: int = 1000
+    """Frames after which an episode is cut."""
+    sees_cell: bool = False
+    """Whether C is given the LSTM's cell c too: [z, c, h] in place of [z, h]."""
+    predicts_reward: bool = True
+    """Whether M has a head for the reward of the step."""
+    predicts_done: bool = True
+    """Whether M has a head for the end of the episode."""
+    restart_input: bool = False
+    """Whether M is told that an episode has just begun."""
+
+    def __post_init__(self):
+        _check_counts(self, action_size=1, z_size=1, hidden_size=1, mixtures=1, horizon=1)
+
+    @property
+    def feature_size(self) -> int:
+        """Length of what C is given."""
+        return self.z_size + self.hidden_size * (2 if self.sees_cell else 1)
+
+
+TASKS = {"carracing": Task(name="carracing", action_size=3, z_size=32, hidden_size=256)}
+
+
+def find_task(name: str) -> Task:
+    if name not in TASKS:
+        raise ConfigError(f"there is no task {name!r}; the tasks are: {', '.join(sorted(TASKS))}")
+    return TASKS[name]
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Record episodes for V and M to learn from."""
+
+    episodes: int = 200
+    """Episodes to record."""
+    policy: Literal["brownian", "held", "white"] = "brownian"
+    """How to explore: a slow random walk, a random action held for a while, or fresh noise."""
+    horizon: int = 1000
+    """Frames after which an episode is cut."""
+    first_seed: int = 0
+    """The first episode's seed; the others follow."""
+
+    def __post_init__(self):
+        _check_counts(self, episodes=1, horizon=1, first_seed=0)
+        _check_training_seeds(self, "first_seed")
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Train V, the variational autoencoder."""
+
+    steps: int = 4000
+    """Batches to train on."""
+    batch_size: int = 100
+    """Frames in a batch."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start."""
+    anneal: bool = True
+    """Whether the step size falls to zero along a half cosine."""
+    free_bits: float = 0.5
+    """KL in nats for each element of z that costs nothing (the paper's tolerance)."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the products. auto takes bfloat16 where the processor has units for it."""
+
+    def __post_init__(self):
+        _check_counts(self, steps=1, batch_size=1)
+        _check_range(self, 1e-7, 1.0, "learning_rate")
+        _check_range(self, 0.0, 100.0, "free_bits")
+
+
+@dataclass(frozen=True)
+class MDNRNNConfig:
+    """Train M, the mixture-density recurrent network."""
+
+    steps: int = 400
+    """Batches to train on."""
+    batch_size: int = 100
+    """Sequences in a batch."""
+    sequence_length: int = 200
+    """Steps in a sequence; its start is drawn anywhere in an episode."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start."""
+    anneal: bool = True
+    """Whether the step size falls to zero along a half cosine."""
+    clip: float = 1.0
+    """Largest absolute value of an element of the gradient (the paper's clipping)."""
+    reward_weight: float = 1.0
+    """Weight of the squared error of the reward beside the NLL of z."""
+    optimism_weight: float = 1.0
+    """Factor on the squared error where M promises more reward than there was."""
+    done_weight: float = 1.0
+    """Weight of the cross-entropy of the end."""
+    done_positive_weight: float = 10.0
+    """Factor on the rare steps at which the episode ends."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the products. auto takes bfloat16 where the processor has units for it."""
+
+    def __post_init__(self):
+        _check_counts(self, steps=1, batch_size=1, sequence_length=1)
+        _check_range(self, 1e-7, 1.0, "learning_rate")
+        _check_range(self, 1e-6, 1e6, "clip")
+        _check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
+        _check_range(self, 0.0, 1e6, "optimism_weight", "done_positive_weight")
+
+
+@dataclass(frozen=True)
+class ControllerConfig:
+    """The shape of C."""
+
+    inputs: Literal["zh", "z"] = "zh"
+    """What C sees: z and M's memory, or z alone (the paper's ablation)."""
+    bias: bool = True
+    """Whether C adds a constant to each action."""
+    hidden: int = 0
+    """Units of a tanh layer between features and actions; 0 for the paper's linear C."""
+
+    def __post_init__(self):
+        _check_counts(self, hidden=0)
+
+
+@dataclass(frozen=True)
+class EvolutionConfig:
+    """Evolve C by CMA-ES in one world, dream or real."""
+
+    world: Literal["dream", "real"] = "dream"
+    """Where candidates are tried out."""
+    generations: int = 100
+    """Times that CMA-ES asks and is told."""
+    population: int = 64
+    """Candidates in a generation."""
+    episodes: int = 16
+    """Tracks (or dreams) on which each candidate is scored, in each generation."""
+    common: bool = True
+    """Whether all candidates of a generation get the same tracks."""
+    diagonal: bool = False
+    """Whether the covariance stays diagonal (separable CMA-ES): quicker to learn, sees less."""
+    sigma: float = 0.1
+    """CMA-ES's first step size."""
+    weight_decay: float = 0.01
+    """Penalty in the fitness: this times the mean square of the parameters."""
+    components: int = -1
+    """Search along so many principal components of C's features, scaled to deviation 1; 0 takes all of
+    them, and -1 searches the plain weights as the paper does."""
+    start: Literal["zero", "previous"] = "zero"
+    """Begin at C = 0, or at the controller that the stage before left."""
+    horizon: int = 1000
+    """Frames after which an episode is cut."""
+    patience: int = 0
+    """End an episode after so many frames without reward; 0 never does."""
+    temperature: float = 1.0
+    """tau: how much chance there is in the dream (section 2.2)."""
+    average: int = 1
+    """Generations whose means are averaged into the controller that is validated."""
+    validate_every: int = 5
+    """Generations between tests of the mean in the real game."""
+    validation_episodes: int = 16
+    """Real games in such a test. The best tested controller is kept."""
+    validation_horizon: int = 1000
+    """Frames after which a game of such a test is cut."""
+
+    def __post_init__(self):
+        _check_counts(self, generations=1, population=4, episodes=1, horizon=1, patience=0)
+        _check_counts(self, average=1, validate_every=1, validation_episodes=1, validation_horizon=1)
+        _check_counts(self, components=-1)
+        _check_range(self, 1e-6, 10.0, "sigma")
+        _check_range(self, 0.0, 1e9, "weight_decay")
+        _check_range(self, 0.05, 10.0, "temperature")
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Score a controller on games it has never met."""
+
+    episodes: int = 100
+    """Games to play."""
+    first_seed: int = REPORTING_SEEDS
+    """The first game's seed; the others follow."""
+    horizon: int = 1000
+    """Frames after which a game is cut."""
+
+    def __post_init__(self):
+        _check_counts(self, episodes=1, first_seed=0, horizon=1)
+        # Two episodes or more give a spread; one would be an anecdote.
+        _check(self, "episodes", self.episodes >= 2, "2 or more: a single game is an anecdote")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How the work is spread over this machine. Nothing here changes a result."""
+
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
+    lanes: int = 32
+    """Games held open at once."""
+    backend: Literal["exact", "envpool"] = "exact"
+    """Which CarRacing to *train* on: Gymnasium's pixels, or EnvPool's look-alike. Never for scores."""
+
+    def __post_init__(self):
+        _check_counts(self, workers=0, lanes=1)
+
+    @property
+    def worker_count(self) -> int:
+        return min(self.workers or os.cpu_count() or 1, self.lanes)
+
+
+StageName = Literal["collect", "vae", "mdnrnn", "dream", "real", "evaluate"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a run depends on. The same configuration on the same machine gives the same numbers."""
+
+    task: str = "carracing"
+    """The game."""
+    seed: int = 1
+    """Seed of everything that is drawn, apart from the games."""
+    stages: tuple[StageName, ...] = ("collect", "vae", "mdnrnn", "dream", "real", "evaluate")
+    """The stages, in their order."""
+    collect: CollectConfig = CollectConfig()
+    vae: VAEConfig = VAEConfig()
+    mdnrnn: MDNRNNConfig = MDNRNNConfig()
+    controller: ControllerConfig = ControllerConfig()
+    dream: EvolutionConfig = EvolutionConfig()
+    real: EvolutionConfig = EvolutionConfig(world="real", start="previous")
+    evaluate: EvaluateConfig = EvaluateConfig()
+    machine: Machine = Machine()
+
+    def __post_init__(self):
+        find_task(self.task)
+        _check_counts(self, seed=0)
+        _check(self, "stages", len(set(self.stages)) == len(self.stages) > 0, "stages, each once")
+
+    def stage_hash(self, stage: StageName) -> str:
+        """A digest of all that the stage's outcome depends on: the task, the seed, it, those before."""
+        before = self.stages[: self.stages.index(stage) + 1]
+        relevant = {"task": dataclasses.asdict(find_task(self.task)), "seed": self.seed}
+        relevant["backend"] = self.machine.backend
+        relevant["controller"] = dataclasses.asdict(self.controller)
+        relevant["stages"] = [[name, dataclasses.asdict(getattr(self, name))] for name in before]
+        return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _smoke() -> RunConfig:
+    """Every stage, as small as it can be and still run all the code: for tests, not for scores."""
+    return RunConfig(
+        collect=CollectConfig(episodes=4, horizon=60),
+        vae=VAEConfig(steps=12, batch_size=32),
+        mdnrnn=MDNRNNConfig(steps=12, batch_size=8, sequence_length=30),
+        dream=EvolutionConfig(
+            generations=4, population=8, episodes=2, horizon=40, validate_every=2,
+            validation_episodes=2, validation_horizon=40, diagonal=True,
+        ),
+        real=EvolutionConfig(
+            world="real", start="previous", generations=2, population=4, episodes=1, horizon=30,
+            validate_every=1, validation_episodes=2, validation_horizon=40, diagonal=True,
+        ),
+        evaluate=EvaluateConfig(episodes=2, horizon=100),
+        machine=Machine(lanes=4),
+    )  # fmt: skip
+
+
+def _laptop() -> RunConfig:
+    """From nothing to a driver in at most two hours on two cores."""
+    return RunConfig(
+        collect=CollectConfig(episodes=200),
+        vae=VAEConfig(steps=3500, batch_size=100),
+        mdnrnn=MDNRNNConfig(steps=500, batch_size=64, sequence_length=200),
+        dream=EvolutionConfig(
+            generations=60, population=64, episodes=16, horizon=400, sigma=0.05, weight_decay=300.0,
+            temperature=1.15, validate_every=5, validation_episodes=16,
+        ),
+        real=EvolutionConfig(
+            world="real", start="previous", generations=60, population=32, episodes=4, diagonal=True,
+            sigma=0.05, patience=80, validate_every=10, validation_episodes=32, average=5,
+        ),
+    )  # fmt: skip
+
+
+def _paper() -> RunConfig:
+    """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
+    return RunConfig(
+        collect=CollectConfig(episodes=10_000, policy="held"),
+        vae=VAEConfig(steps=1_000_000, learning_rate=1e-4, anneal=False, precision="float32"),
+        mdnrnn=MDNRNNConfig(steps=4_000, sequence_length=999, anneal=False, precision="float32"),
+        dream=EvolutionConfig(generations=1800, validate_every=25),
+        real=EvolutionConfig(
+            world="real", generations=1800, common=False, validate_every=25,
+            validation_episodes=100,
+        ),
+    )  # fmt: skip
+
+
+PROFILES = {"smoke": _smoke(), "laptop": _laptop(), "paper": _paper()}
+
+
+def find_profile(name: str) -> RunConfig:
+    if name not in PROFILES:
+        raise ConfigError(f"there is no profile {name!r}; the profiles are: {', '.join(PROFILES)}")
+    return PROFILES[name]

@@ -1,0 +1,126 @@
+"""What is wrong with this machine, and the command that mends it."""
+
+import importlib.metadata
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parent.parent
+_LEAST_FREE_GIB = 6.0  # 200 episodes are 2.5 GiB; weights, checkpoints and room to breathe
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `remedy` is empty where nothing is wrong."""
+
+    what: str
+    remedy: str = ""
+    broken: bool = False
+
+    def __str__(self) -> str:
+        mark = "FAIL" if self.broken else "warn" if self.remedy else "  ok"
+        return f"{mark}  {self.what}" + (f"\n      mend: {self.remedy}" if self.remedy else "")
+
+
+def examine(folder: Path | None = None) -> list[Finding]:
+    """Look at Python, packages, disk, cores and the shipped weights.
+
+    Args:
+        folder: where runs are going to be written; by default the current folder.
+    """
+    folder = Path(folder or Path.cwd())
+    findings = [_python(), *_packages(), _pygame(), _disk(folder), _writable(folder)]
+    if not any(finding.broken for finding in findings):
+        findings += [_torch(), *_weights()]
+    return findings
+
+
+def _python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    name = ".".join(map(str, version))
+    if (3, 11) <= version[:2] <= (3, 13):
+        return Finding(f"Python {name} on {platform.system()} {platform.machine()}")
+    remedy = "install Python 3.11, 3.12 or 3.13, then: make setup PYTHON=python3.12"
+    return Finding(f"Python {name} is outside 3.11 to 3.13", remedy, True)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def pinned_versions(path: Path = _ROOT / "constraints.txt") -> dict[str, str]:
+    """The releases in constraints.txt, by lower-case name; empty outside a checkout."""
+    if not path.exists():
+        return {}
+    rows = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+    return {k.lower(): v for k, _, v in (row.partition("==") for row in rows if "==" in row)}
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    needed = ["torch", "gymnasium", "box2d", "pygame-ce", "cma", "numpy", "pillow", "safetensors"]
+    needed += ["tqdm", "tyro", "matplotlib", "ipywidgets", "jupyterlab"]
+    pins = pinned_versions()
+    for name in needed:
+        version, pin = _installed(name), pins.get(name)
+        if version is None:
+            findings.append(Finding(f"{name} is not installed", "make setup", True))
+        elif pin and version.split("+")[0] != pin:
+            remedy = "make setup (scores and pictures are tied to the pinned releases)"
+            findings.append(Finding(f"{name} {version}, pinned is {pin}", remedy))
+        else:
+            findings.append(Finding(f"{name} {version}"))
+    return findings
+
+
+def _pygame() -> Finding:
+    if _installed("pygame") and _installed("pygame-ce"):
+        remedy = "pip uninstall -y pygame pygame-ce && pip install pygame-ce -c constraints.txt"
+        return Finding("pygame and pygame-ce are both installed and overwrite each other", remedy, True)
+    return Finding("one pygame only")
+
+
+def _disk(folder: Path, free_bytes: int | None = None) -> Finding:
+    free = (shutil.disk_usage(folder).free if free_bytes is None else free_bytes) / 2**30
+    if free < _LEAST_FREE_GIB:
+        remedy = f"make room, or choose another disk with --run-dir ({_LEAST_FREE_GIB:.0f} GiB)"
+        return Finding(f"{free:.1f} GiB free in {folder}", remedy)
+    return Finding(f"{free:.0f} GiB free in {folder}")
+
+
+def _writable(folder: Path) -> Finding:
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Finding(f"{folder} can be written")
+    except OSError as error:
+        return Finding(f"{folder} can't be written ({error.strerror})", "choose a --run-dir", True)
+
+
+def _torch() -> Finding:
+    import torch
+
+    from wmlib.training import best_device, uses_bfloat16
+
+    device = best_device()
+    number = "bfloat16" if uses_bfloat16("auto", device) else "float32"
+    return Finding(f"torch computes on {device} in {number}, {torch.get_num_threads()} threads")
+
+
+def _weights() -> list[Finding]:
+    from wmlib.artifacts import ArtifactError
+    from wmlib.pipeline import load_agent
+
+    findings = []
+    for folder in sorted((_ROOT / "data" / "reference").glob("*/")):
+        try:
+            load_agent(folder)
+            findings.append(Finding(f"weights in {folder.name} can be read"))
+        except ArtifactError as error:
+            findings.append(Finding(str(error), f"git checkout -- {folder}", True))
+    return findings

@@ -1,0 +1,234 @@
+"""Many real games at once, spread over worker processes.
+
+Each game has a *lane*. A worker that dies (killed, out of memory, crashed) is noticed at once and
+replaced: a game is determined by its seed and its actions, so the new worker plays them again, without
+drawing, and the result is the same as if nothing had happened. A worker that keeps dying is an error.
+"""
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Literal
+
+import numpy as np
+
+from wmlib.envs.frames import FRAME_SIZE, to_frame
+
+_PATIENCE_SECONDS = 120.0  # for an answer; replaying a long game takes seconds, drawing milliseconds
+_MOST_REPLACEMENTS = 3  # of one worker, between two answers
+
+
+class GameError(RuntimeError):
+    """The games can't go on. The message says what happened and what to try."""
+
+
+GameKind = Literal["exact", "stock", "envpool"]
+"""exact: our fast CarRacing. stock: Gymnasium's own class. envpool: the C++ look-alike, to train on."""
+
+
+def make_game(task: str, kind: GameKind = "exact"):
+    """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`."""
+    if task != "carracing":
+        raise GameError(f"no game is known for the task {task!r}")
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    # Imported here, so that a worker loads the one game it plays and nothing else.
+    if kind == "stock":
+        from gymnasium.envs.box2d.car_racing import CarRacing as StockCarRacing
+
+        return StockCarRacing()
+    if kind == "envpool":
+        return _EnvPoolGame()
+    from wmlib.envs.carracing import CarRacing
+
+    return CarRacing()
+
+
+class _EnvPoolGame:
+    """EnvPool's CarRacing with Gymnasium's calls. Its seeds give other tracks than Gymnasium's."""
+
+    def reset(self, seed: int):
+        try:
+            import envpool
+        except ImportError:
+            raise GameError("EnvPool is not installed: pip install 'wmlib[envpool]'") from None
+        self.pool = envpool.make(
+            "CarRacing-v3", env_type="gymnasium", num_envs=1, num_threads=1, seed=[seed]
+        )
+        pictures, info = self.pool.reset()
+        return pictures[0], info
+
+    def step(self, action: np.ndarray):
+        batch = np.asarray(action, np.float32)[None]
+        pictures, rewards, terminated, truncated, info = self.pool.step(batch)
+        return pictures[0], rewards[0], terminated[0], truncated[0], info
+
+
+class Games:
+    """`lanes` games of one task. Frames are (lanes, 64, 64, 3) uint8.
+
+    Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self, task: str, lanes: int, workers: int, kind: GameKind = "exact"):
+        self.task, self.lanes = task, lanes
+        share = np.array_split(np.arange(lanes), max(1, min(workers, lanes)))
+        self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
+        self._workers = [_Worker(task, kind, lane_numbers) for lane_numbers in share]
+
+    def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
+        """Start a new game in every lane whose seed is not None; the others stay as they are."""
+        for worker in self._workers:
+            chosen = {i: int(seeds[i]) for i in worker.lane_numbers if seeds[i] is not None}
+            worker.ask_reset(chosen)
+        for worker in self._workers:
+            for lane, frame in worker.answer().items():
+                self._frames[lane] = frame
+        return self._frames.copy()
+
+    def step(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Advance the active lanes by one frame.
+
+        Args:
+            actions: (lanes, action_size) float.
+            active: (lanes,) bool; the other lanes keep their last frame and earn 0.
+
+        Returns:
+            frames (lanes, 64, 64, 3) uint8, rewards (lanes,) float64, terminated (lanes,) bool.
+        """
+        rewards = np.zeros(self.lanes)
+        terminated = np.zeros(self.lanes, bool)
+        for worker in self._workers:
+            worker.ask_step({i: actions[i] for i in worker.lane_numbers if active[i]})
+        for worker in self._workers:
+            for lane, (frame, reward, ended) in worker.answer().items():
+                self._frames[lane], rewards[lane], terminated[lane] = frame, reward, ended
+        return self._frames.copy(), rewards, terminated
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
+
+    def __enter__(self) -> "Games":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class _Worker:
+    """This side of one worker process: what it was asked, and the history that can rebuild it."""
+
+    def __init__(self, task: str, kind: GameKind, lane_numbers: np.ndarray):
+        self.task, self.kind = task, kind
+        self.lane_numbers = [int(i) for i in lane_numbers]
+        self.history: dict[int, tuple[int, list[np.ndarray]]] = {}  # lane -> seed, actions so far
+        self.request: tuple[str, dict] = ("idle", {})
+        self._start()
+
+    def ask_reset(self, seeds: dict[int, int]) -> None:
+        self._ask(("reset", seeds))
+
+    def ask_step(self, actions: dict[int, np.ndarray]) -> None:
+        self._ask(("step", actions))
+
+    def answer(self) -> dict:
+        """The worker's answer to the last request; a dead worker is replaced until it gives one."""
+        for _ in range(_MOST_REPLACEMENTS + 1):
+            try:
+                if self.pipe.poll(_PATIENCE_SECONDS):
+                    kind, content = self.pipe.recv()
+                    if kind == "error":
+                        raise GameError(f"the game failed: {content}")
+                    self._remember()
+                    return content
+            except (EOFError, OSError):
+                pass  # the process has ended: the pipe says so at once
+            self._replace()
+        raise GameError(
+            f"a game process died {_MOST_REPLACEMENTS + 1} times in a row (exit code "
+            f"{self.process.exitcode}). Is there enough memory? Try fewer lanes: --machine.lanes 8"
+        )
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.pipe.send(("close", {}))
+        self.process.join(2)
+        self._stop()
+
+    def _ask(self, request: tuple[str, dict]) -> None:
+        self.request = request
+        with contextlib.suppress(OSError):  # dead: answer() will see it and replace the process
+            self.pipe.send(request)
+
+    def _remember(self) -> None:
+        kind, content = self.request
+        for lane, value in content.items():
+            if kind == "reset":
+                self.history[lane] = (value, [])
+            else:
+                self.history[lane][1].append(value)
+
+    def _start(self) -> None:
+        # Not fork: a forked copy of a process that runs torch's threads may hang.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other_end = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(other_end, self.task, self.kind), daemon=True
+        )
+        self.process.start()
+        other_end.close()  # so that the death of the process closes the pipe
+
+    def _stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def _replace(self) -> None:
+        self._stop()
+        self._start()
+        with contextlib.suppress(OSError):
+            self.pipe.send(("replay", self.history))
+            self.pipe.send(self.request)
+
+
+def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
+    """What a worker process does: hold some games, and do to them what it is told."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    games: dict[int, object] = {}
+    try:
+        while True:
+            kind, content = pipe.recv()
+            if kind == "close":
+                return
+            if kind == "replay":
+                for lane, (seed, actions) in content.items():
+                    games[lane] = _replayed_game(task, kind, seed, actions)
+                continue
+            answers = {}
+            for lane, value in content.items():
+                if kind == "reset":
+                    # A new game, not a used one: nothing of the lane's last episode can linger.
+                    games[lane] = make_game(task, kind)
+                    answers[lane] = to_frame(games[lane].reset(seed=value)[0], task)
+                else:
+                    picture, reward, ended, _, _ = games[lane].step(value)
+                    answers[lane] = (to_frame(picture, task), float(reward), bool(ended))
+            pipe.send(("answer", answers))
+    except (EOFError, OSError, KeyboardInterrupt):
+        return  # the parent is gone
+    except Exception as error:  # a bug in the game: tell the parent rather than die in silence
+        pipe.send(("error", f"{type(error).__name__}: {error}"))
+
+
+def _replayed_game(task: str, kind: GameKind, seed: int, actions: list[np.ndarray]):
+    game = make_game(task, kind)
+    game.reset(seed=seed)
+    game.draws = False
+    for action in actions:
+        game.step(action)
+    game.draws = True
+    return game

@@ -1,0 +1,209 @@
+"""CMA-ES over a world (paper, section 2.3 and appendix A.4).
+
+pycma does the evolving. Here is what stands around it: the coordinates in which it searches, the tracks
+that a generation shares, tests of the mean in the real game, checkpoint and resume.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cma
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.artifacts import load_tensors, save_tensors
+from wmlib.config import VALIDATION_SEEDS, EvolutionConfig
+from wmlib.controller import Controller
+from wmlib.runlog import RunLog
+from wmlib.training import seed_of
+
+Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
+"""evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The coordinates x in which CMA-ES moves the first layer of C.
+
+    CMA-ES steps equally far in every direction, yet features differ a hundredfold in size, and the 256
+    of h repeat one another. So x weighs the principal components of the features, scaled to deviation
+    1. The way back is linear: what comes out is an ordinary C on the plain features.
+
+        C's parameters = origin + into(x)
+
+    mean: (F,). basis: (F, n), maps weights on components to weights on features.
+    """
+
+    controller: Controller
+    origin: Tensor
+    mean: Tensor
+    basis: Tensor
+
+    @classmethod
+    def plain(cls, controller: Controller, origin: Tensor) -> "SearchSpace":
+        """No change of coordinates: what the paper does."""
+        size = controller.feature_size
+        return cls(controller, origin, torch.zeros(size), torch.eye(size))
+
+    @classmethod
+    def principal(
+        cls, controller: Controller, origin: Tensor, features: Tensor, components: int
+    ) -> "SearchSpace":
+        """Components of recorded `features` (n, F), the `components` largest (0: all)."""
+        features = features[:, : controller.feature_size].double()
+        mean = features.mean(0)
+        covariance = (features - mean).T @ (features - mean) / len(features)
+        variance, directions = torch.linalg.eigh(covariance)  # ascending
+        variance, directions = variance.flip(0), directions.flip(1)
+        # A component of next to no size would be blown up to noise; below this it keeps its size.
+        scale = variance.clamp(min=1e-4 * float(variance[0])).sqrt()
+        count = components or len(variance)
+        # The sign of an eigenvector is anybody's choice: make it ours.
+        signs = directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
+        basis = (directions * signs / scale)[:, :count]
+        return cls(controller, origin, mean.float(), basis.float())
+
+    @property
+    def _rest(self) -> int:
+        """Numbers in C after the first layer's weights and bias, searched as they are."""
+        inputs, outputs = self.controller.layers[0]
+        return self.controller.size - inputs * outputs - self.controller.config.bias * outputs
+
+    @property
+    def size(self) -> int:
+        outputs = self.controller.layers[0][1]
+        weights = self.basis.shape[1] * outputs
+        return weights + self.controller.config.bias * outputs + self._rest
+
+    def params(self, x: np.ndarray) -> Tensor:
+        """x (P, size) to C's parameters (P, D) float32."""
+        x = torch.as_tensor(np.asarray(x), dtype=torch.float64)
+        count, outputs = self.basis.shape[1], self.controller.layers[0][1]
+        weight = x[:, : count * outputs].view(-1, count, outputs)  # (P, n, A)
+        weight = torch.einsum("fn,pna->pfa", self.basis.double(), weight)  # (P, F, A)
+        parts = [weight.flatten(1)]
+        start = count * outputs
+        if self.controller.config.bias:
+            shift = torch.einsum("f,pfa->pa", self.mean.double(), weight)
+            parts.append(x[:, start : start + outputs] - shift)
+            start += outputs
+        parts.append(x[:, start:])
+        return (self.origin.double() + torch.cat(parts, 1)).float()
+
+
+@dataclass
+class Progress:
+    """What an evolution has seen so far; also what its checkpoint holds.
+
+    fitness: (generations, P), higher is better, decay included. validated: (tests, 2), the generation
+    and the mean return. best: (D,) C's parameters with the best test.
+    """
+
+    fitness: list[np.ndarray] = field(default_factory=list)
+    validated: list[tuple[int, float]] = field(default_factory=list)
+    best: Tensor | None = None
+
+    @property
+    def best_score(self) -> float:
+        return max((score for _, score in self.validated), default=-np.inf)
+
+
+def evolve(
+    config: EvolutionConfig,
+    space: SearchSpace,
+    evaluate: Evaluate,
+    validate: Evaluate,
+    stage: str,
+    seed: int,
+    log: RunLog,
+    checkpoint: Path | None = None,
+    digest: str = "",
+) -> Progress:
+    """Evolve C and return the controller that did best in the tests.
+
+    Args:
+        evaluate: scores candidates in the world that `config` names.
+        validate: scores one controller in the real game: the only judge of which one is kept.
+    """
+    progress = Progress()
+    if checkpoint is not None and checkpoint.exists():
+        progress = _load(checkpoint, digest)
+    strategy = _strategy(config, space.size, seed_of(seed, stage, "cma"))
+    means: list[np.ndarray] = []
+    for fitness in progress.fitness:  # pycma is brought back by telling it again what it was told
+        strategy.tell(strategy.ask(), (-fitness).tolist())
+        means = [*means, strategy.mean][-config.average :]
+    first = len(progress.fitness)
+    if first == 0:
+        _validate(progress, space, [strategy.mean], 0, config, validate, stage, log)
+    with log.bar(config.generations, stage, "generations", first) as bar:
+        for generation in range(first, config.generations):
+            x = np.array(strategy.ask())
+            seeds = generation_seeds(config, stage, seed, generation)
+            returns = evaluate(space.params(x), seeds)  # (P, R)
+            fitness = returns.mean(1) - config.weight_decay * np.square(x).mean(1)
+            strategy.tell(x, (-fitness).tolist())
+            means = [*means, strategy.mean][-config.average :]
+            progress.fitness.append(fitness)
+            log.event(
+                stage, generation + 1, mean=float(returns.mean()), best=float(returns.mean(1).max()),
+                sigma=float(strategy.sigma), size=float(np.sqrt(np.square(strategy.mean).mean())),
+            )  # fmt: skip
+            done = generation + 1
+            if done % config.validate_every == 0 or done == config.generations:
+                _validate(progress, space, means, done, config, validate, stage, log)
+            if checkpoint is not None:
+                _save(checkpoint, progress, digest)
+            bar.set_postfix(mean=f"{returns.mean():.0f}", real=f"{progress.best_score:.0f}")
+            bar.update()
+    return progress
+
+
+def generation_seeds(config: EvolutionConfig, stage: str, seed: int, generation: int) -> np.ndarray:
+    """The tracks (or dreams) of a generation: (R,) common to all, or (P, R). All are training seeds."""
+    rng = np.random.default_rng(seed_of(seed, stage, "seeds", generation))
+    shape = config.episodes if config.common else (config.population, config.episodes)
+    return rng.integers(0, VALIDATION_SEEDS, size=shape)
+
+
+def _validate(progress, space, means, generation, config, validate, stage, log) -> None:
+    params = space.params(np.mean(means, axis=0)[None])
+    seeds = VALIDATION_SEEDS + np.arange(config.validation_episodes)
+    returns = validate(params, seeds)
+    score = float(returns.mean())
+    if score > progress.best_score:
+        progress.best = params[0]
+    progress.validated.append((generation, score))
+    log.event(stage, generation, real=score, real_sd=float(returns.std(ddof=1)), n=returns.size)
+
+
+def _strategy(config: EvolutionConfig, size: int, seed: int) -> cma.CMAEvolutionStrategy:
+    rng = np.random.default_rng(seed)
+    options = {
+        "popsize": config.population,
+        "CMA_diagonal": config.diagonal,
+        "seed": np.nan,  # leaves numpy's global generator alone; ours is randn
+        "randn": lambda *shape: rng.standard_normal(shape),
+        "verbose": -9,
+        "maxiter": np.inf,
+    }
+    return cma.CMAEvolutionStrategy(np.zeros(size), config.sigma, options)
+
+
+def _save(path: Path, progress: Progress, digest: str) -> None:
+    tensors = {
+        "fitness": torch.from_numpy(np.array(progress.fitness)),
+        "validated": torch.tensor(progress.validated, dtype=torch.float64),
+        "best": progress.best,
+    }
+    save_tensors(path, tensors, {"digest": digest})
+
+
+def _load(path: Path, digest: str) -> Progress:
+    tensors, about = load_tensors(path, "delete it: this stage then starts from its beginning")
+    if about.get("digest") != digest:
+        return Progress()
+    validated = [(int(generation), score) for generation, score in tensors["validated"].tolist()]
+    return Progress(list(tensors["fitness"].numpy()), validated, tensors["best"])

@@ -1,0 +1,263 @@
+"""The stages of a run, in the order that its configuration lists.
+
+Each stage loads its outcome if that was made by the same configuration, else goes on from its
+checkpoint, else begins.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
+from wmlib.config import ControllerConfig, EvolutionConfig, RunConfig, Task, find_task
+from wmlib.controller import Controller
+from wmlib.diagnostics import features_of
+from wmlib.episodes import EpisodeStore
+from wmlib.evaluation import evaluate
+from wmlib.evolution import Progress, SearchSpace, evolve
+from wmlib.mdnrnn import MDNRNN
+from wmlib.rollouts import collect
+from wmlib.runlog import RunLog
+from wmlib.training import Sequences, encode_store, train_mdnrnn, train_vae
+from wmlib.vae import VAE, to_images
+from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
+
+
+@dataclasses.dataclass(frozen=True)
+class Agent:
+    """V, M, C and where dreams begin: all that is needed to play."""
+
+    task: Task
+    vae: VAE
+    mdnrnn: MDNRNN
+    controller: Controller
+    params: torch.Tensor
+    starts: DreamStarts
+
+
+def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:
+    """Read an agent from a run folder, or from `data/reference/<task>`.
+
+    Raises:
+        ArtifactError: naming the file that is missing or damaged.
+    """
+    folder = Path(folder)
+    remedy = f"finish the run with: python -m wmlib run --run-dir {folder}"
+    tensors, about = load_tensors(folder / controller_file, remedy)
+    try:
+        task = find_task(about["task"])
+        controller = Controller(task, ControllerConfig(**about["controller"]))
+        params = tensors["params"].float()
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder / controller_file} is not a controller ({error})") from error
+    if params.shape != (controller.size,):
+        raise ArtifactError(
+            f"{folder / controller_file}: {tuple(params.shape)} numbers, expected {controller.size}"
+        )
+    vae, mdnrnn = VAE(task.z_size), MDNRNN(task)
+    load_module(vae, folder / "vae.safetensors", remedy)
+    load_module(mdnrnn, folder / "mdnrnn.safetensors", remedy)
+    vae = vae.to(memory_format=torch.channels_last).eval()
+    return Agent(task, vae, mdnrnn.eval(), controller, params, load_starts(folder))
+
+
+def load_starts(folder: Path) -> DreamStarts:
+    path = Path(folder) / "dream_starts.safetensors"
+    tensors, _ = load_tensors(path, "it is made together with vae.safetensors")
+    try:
+        return DreamStarts(tensors["mu"].float(), tensors["logvar"].float())
+    except KeyError as error:
+        raise ArtifactError(f"{path} lacks {error}") from error
+
+
+class Pipeline:
+    """A run folder and the configuration that fills it."""
+
+    def __init__(self, config: RunConfig, folder: Path, quiet: bool = False):
+        self.config, self.folder = config, Path(folder)
+        self.log = RunLog(self.folder, quiet)
+        self.task = find_task(config.task)
+        self.controller = Controller(self.task, config.controller)
+        self._write_config()
+
+    def run(self) -> None:
+        """Every stage of the configuration, those that are done already by a look at their file."""
+        for stage in self.config.stages:
+            self.run_stage(stage)
+
+    def run_stage(self, stage: str) -> None:
+        """One stage; those before it must be done."""
+        if self._is_done(stage):
+            self.log.say(f"{stage}: done before, loaded from {self.folder}")
+            return
+        began = time.monotonic()
+        self.log.event(stage, 0, began=True)
+        getattr(self, f"_{stage}")()
+        seconds = round(time.monotonic() - began, 1)
+        self.log.event(stage, -1, done=True, wall_seconds=seconds)
+        done = self._done()
+        done[stage] = self.config.stage_hash(stage)
+        save_json(self.folder / "done.json", done)
+
+    # The stages
+
+    def _collect(self) -> None:
+        collect(
+            self.task, self.config.collect, self.config.machine, self._episodes, self.log,
+            digest=self.config.stage_hash("collect"),
+        )  # fmt: skip
+
+    def _vae(self) -> None:
+        store = self._store()
+        store.verify()
+        digest = self.config.stage_hash("vae")
+        vae = train_vae(
+            store, self.task, self.config.vae, self.config.seed, self.log,
+            self._checkpoint("vae"), digest,
+        )  # fmt: skip
+        self._save_weights("vae", vae.state_dict())
+        self._save_starts(vae, store)
+
+    def _mdnrnn(self) -> None:
+        data = self._sequences()
+        mdnrnn = train_mdnrnn(
+            data, self.task, self.config.mdnrnn, self.config.seed, self.log,
+            self._checkpoint("mdnrnn"), self.config.stage_hash("mdnrnn"),
+        )  # fmt: skip
+        self._save_weights("mdnrnn", mdnrnn.state_dict())
+
+    def _dream(self) -> None:
+        self._evolve("dream", self.config.dream)
+
+    def _real(self) -> None:
+        self._evolve("real", self.config.real)
+
+    def _evaluate(self) -> None:
+        agent = load_agent(self.folder)
+        lanes = min(self.config.machine.lanes, self.config.evaluate.episodes)
+        horizon = self.config.evaluate.horizon
+        workers = self.config.machine.worker_count
+        with RealWorld(agent.vae, agent.mdnrnn, lanes, workers, horizon) as world:
+            score = evaluate(world, agent.controller, agent.params, self.config.evaluate, self.log)
+        save_json(self.folder / "score.json", score.as_dict())
+        self.log.say(f"score: {score}")
+
+    def _evolve(self, stage: str, config: EvolutionConfig) -> Progress:
+        vae, mdnrnn = self.load_vae(), self.load_mdnrnn()
+        origin = torch.zeros(self.controller.size)
+        if config.start == "previous":
+            origin = load_agent(self.folder).params
+        space = SearchSpace.plain(self.controller, origin)
+        if config.components >= 0:
+            features = features_of(mdnrnn, self._sequences())
+            space = SearchSpace.principal(self.controller, origin, features, config.components)
+        with self._evaluators(config, vae, mdnrnn) as (score_candidates, validate):
+            progress = evolve(
+                config, space, score_candidates, validate, stage, self.config.seed, self.log,
+                self._checkpoint(stage), self.config.stage_hash(stage),
+            )  # fmt: skip
+        about = self._about() | {"stage": stage, "validated": progress.best_score}
+        save_tensors(self.folder / f"controller_{stage}.safetensors", {"params": progress.best}, about)
+        save_tensors(self.folder / "controller.safetensors", {"params": progress.best}, about)
+        return progress
+
+    @contextlib.contextmanager
+    def _evaluators(self, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN) -> Iterator[tuple]:
+        """Functions that score candidates in the stage's world, and the mean in the real game."""
+        machine = self.config.machine
+        with contextlib.ExitStack() as stack:
+            real = stack.enter_context(
+                RealWorld(vae, mdnrnn, machine.lanes, machine.worker_count, kind=machine.backend)
+            )
+            if config.world == "dream":
+                starts = load_starts(self.folder)
+                lanes = config.population * config.episodes
+                world = DreamWorld(mdnrnn, starts, lanes, config.horizon, config.temperature)
+            else:
+                world = real
+
+            def score_candidates(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
+                world.horizon = config.horizon
+                return play(world, self.controller, params, seeds, config.patience)
+
+            def validate(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
+                real.horizon = config.validation_horizon
+                return play(real, self.controller, params, seeds)
+
+            yield score_candidates, validate
+
+    # Files
+
+    @property
+    def _episodes(self) -> Path:
+        return self.folder / "episodes"
+
+    def _store(self) -> EpisodeStore:
+        store = EpisodeStore(self._episodes)
+        if len(store) == 0:
+            raise ArtifactError(
+                f"{self._episodes} holds no episodes; first run: "
+                f"python -m wmlib collect --run-dir {self.folder}"
+            )
+        return store
+
+    def load_vae(self) -> VAE:
+        vae = VAE(self.task.z_size)
+        remedy = f"first run: python -m wmlib vae --run-dir {self.folder}"
+        load_module(vae, self.folder / "vae.safetensors", remedy)
+        return vae.to(memory_format=torch.channels_last).eval()
+
+    def load_mdnrnn(self) -> MDNRNN:
+        mdnrnn = MDNRNN(self.task)
+        remedy = f"first run: python -m wmlib mdnrnn --run-dir {self.folder}"
+        load_module(mdnrnn, self.folder / "mdnrnn.safetensors", remedy)
+        return mdnrnn.eval()
+
+    def _sequences(self) -> Sequences:
+        """Encoded episodes: from the file where V has not changed since, else made anew."""
+        path, digest = self.folder / "encoded.safetensors", self.config.stage_hash("vae")
+        if path.exists():
+            tensors, about = load_tensors(path)
+            if about.get("digest") == digest:
+                lengths = tensors.pop("lengths").tolist()
+                return Sequences(**tensors, lengths=lengths)
+        data = encode_store(self.load_vae(), self._store(), self.log)
+        tensors = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
+        tensors["lengths"] = torch.tensor(data.lengths)
+        save_tensors(path, tensors, {"digest": digest})
+        return data
+
+    def _save_starts(self, vae: VAE, store: EpisodeStore) -> None:
+        seeds = store.seeds[:256]
+        frames = np.stack([store.frames(seed)[0] for seed in seeds])
+        with torch.inference_mode():
+            mu, logvar = vae.encode(to_images(torch.from_numpy(frames)))
+        self._save_weights("dream_starts", {"mu": mu, "logvar": logvar})
+
+    def _save_weights(self, name: str, tensors: dict) -> None:
+        save_tensors(self.folder / f"{name}.safetensors", tensors, self._about())
+
+    def _about(self) -> dict:
+        return {
+            "task": self.task.name,
+            "seed": self.config.seed,
+            "controller": dataclasses.asdict(self.config.controller),
+        }
+
+    def _checkpoint(self, stage: str) -> Path:
+        return self.folder / "checkpoints" / f"{stage}.safetensors"
+
+    def _done(self) -> dict:
+        path = self.folder / "done.json"
+        return load_json(path) if path.exists() else {}
+
+    def _is_done(self, stage: str) -> bool:
+        return self._done().get(stage) == self.config.stage_hash(stage)
+
+    def _write_config(self) -> None:
+        save_json(self.folder / "config.json", dataclasses.asdict(self.config))

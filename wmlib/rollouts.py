@@ -1,0 +1,238 @@
+"""Exploration: play many games at once and keep what was seen.
+
+White noise hardly moves the car: its pushes cancel. A *Brownian* policy lets the action wander slowly
+and pulls it back to a mean, so that the car drives, turns, skids and leaves the road.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from wmlib.artifacts import ArtifactError
+from wmlib.config import CollectConfig, Machine, Task
+from wmlib.controller import Controller
+from wmlib.envs.games import Games
+from wmlib.episodes import Episode, EpisodeStore
+from wmlib.mdnrnn import MDNRNN
+from wmlib.runlog import RunLog
+from wmlib.vae import VAE
+from wmlib.worlds import Perception
+
+
+class Policy(Protocol):
+    """Chooses actions for many lanes; each lane's chance follows from its game's seed alone."""
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        """New games begin in the chosen lanes (bool)."""
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Actions (lanes, A) float32, in the game's units, given frames (lanes, 64, 64, 3)."""
+
+
+class _NoisePolicy:
+    """Policies that see nothing: each lane draws from a generator of its own."""
+
+    def __init__(self, task: Task, lanes: int):
+        self.task = task
+        self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
+        self.state = np.zeros((lanes, task.action_size))
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        for lane in np.flatnonzero(lanes):
+            self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
+            self.begin(lane)
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        for lane in np.flatnonzero(active):
+            self.move(lane)
+        return to_car_action(self.state).astype(np.float32)
+
+    def begin(self, lane: int) -> None:
+        raise NotImplementedError
+
+    def move(self, lane: int) -> None:
+        raise NotImplementedError
+
+
+class BrownianPolicy(_NoisePolicy):
+    """A mean-reverting walk (Ornstein-Uhlenbeck): memory of about 25 steps, deviation 1."""
+
+    keep = 0.96
+
+    def begin(self, lane: int) -> None:
+        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
+
+    def move(self, lane: int) -> None:
+        noise = self.rngs[lane].normal(size=self.task.action_size)
+        self.state[lane] = self.keep * self.state[lane] + np.sqrt(1 - self.keep**2) * noise
+
+
+class HeldPolicy(_NoisePolicy):
+    """A random action, held for 1 to 10 steps, then another (what the paper did for Doom)."""
+
+    def begin(self, lane: int) -> None:
+        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
+
+    def move(self, lane: int) -> None:
+        # Ending with probability 1/5.5 at each step holds an action for 5.5 steps on average.
+        if self.rngs[lane].random() < 1 / 5.5:
+            self.begin(lane)
+
+
+class WhitePolicy(_NoisePolicy):
+    """A fresh random action at every step: here to show that it does not work."""
+
+    def begin(self, lane: int) -> None:
+        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
+
+    move = begin
+
+
+def to_car_action(raw: np.ndarray) -> np.ndarray:
+    """Numbers of deviation 1 (lanes, 3) to steering, gas and brake: half gas, and seldom the brake."""
+    steer, gas, brake = raw.T
+    return np.stack(
+        [
+            np.clip(0.5 * steer, -1, 1),
+            np.clip(0.35 + 0.4 * gas, 0, 1),
+            np.clip(0.3 * brake - 0.3, 0, 1),
+        ],
+        axis=1,
+    )
+
+
+class NoisyController:
+    """A controller that sees the game through V and M, with Brownian noise on its actions.
+
+    Args:
+        noise: 0 for the controller alone, 1 for Brownian actions alone; between, a mixture.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        mdnrnn: MDNRNN,
+        controller: Controller,
+        params: torch.Tensor,
+        lanes: int,
+        noise: float = 0.0,
+    ):
+        self.perception = Perception(vae, mdnrnn, lanes)
+        self.controller, self.params = controller, params
+        self.explorer = BrownianPolicy(mdnrnn.task, lanes)
+        self.noise = noise
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        self.explorer.restart(lanes, seeds, frames)
+        self.perception.restart(lanes, frames)
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        self.perception.see(active, frames)
+        features = self.perception.features()
+        chosen = self.controller.act(self.params, features[None])[0].numpy()
+        explored = self.explorer.act(active, frames)
+        actions = ((1 - self.noise) * chosen + self.noise * explored).astype(np.float32)
+        self.perception.advance(torch.from_numpy(actions))
+        return actions
+
+
+POLICIES = {"brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy}
+
+
+def collect(
+    task: Task,
+    config: CollectConfig,
+    machine: Machine,
+    folder: Path,
+    log: RunLog,
+    policy: Policy | None = None,
+    digest: str = "",
+) -> EpisodeStore:
+    """Record `config.episodes` games into `folder`; those that are there already are kept.
+
+    Args:
+        policy: who plays; by default the explorer that `config.policy` names.
+        digest: of the configuration; a folder with episodes of another one is refused.
+    """
+    store = EpisodeStore(folder)
+    if any(row.get("digest") != digest for row in store.rows.values()):
+        raise ArtifactError(
+            f"{folder} holds episodes of another configuration; choose another --run-dir, or delete it"
+        )
+    store.forget_missing()
+    wanted = range(config.first_seed, config.first_seed + config.episodes)
+    missing = [seed for seed in wanted if seed not in store.rows]
+    lanes = min(machine.lanes, len(missing))
+    if not missing:
+        return store
+    policy = policy or POLICIES[config.policy](task, lanes)
+    about = {"policy": config.policy, "task": task.name, "digest": digest, **game_versions()}
+    with (
+        Games(task.name, lanes, machine.worker_count, machine.backend) as games,
+        log.bar(len(wanted), "collect", "episodes", len(wanted) - len(missing)) as bar,
+    ):
+        for episode in _record(games, policy, missing, config.horizon):
+            store.add(episode, about)
+            log.event("collect", len(store), seed=episode.seed, length=len(episode))
+            bar.update()
+    return store
+
+
+def _record(games: Games, policy: Policy, seeds: list[int], horizon: int):
+    """Play all seeds, and yield each episode as it ends."""
+    queue = list(seeds)
+    lanes = games.lanes
+    seed_of_lane = [queue.pop(0) for _ in range(lanes)]
+    active = np.ones(lanes, bool)
+    frames = games.reset(seed_of_lane)
+    policy.restart(active, seed_of_lane, frames)
+    tapes = [_Tape(frames[lane]) for lane in range(lanes)]
+    while active.any():
+        actions = policy.act(active, frames)
+        frames, rewards, terminated = games.step(actions, active)
+        ended = np.zeros(lanes, bool)
+        for lane in np.flatnonzero(active):
+            tapes[lane].add(frames[lane], actions[lane], rewards[lane])
+            ended[lane] = terminated[lane] or len(tapes[lane].actions) >= horizon
+        if not ended.any():
+            continue
+        new_seeds: list[int | None] = [None] * lanes
+        for lane in np.flatnonzero(ended):
+            yield tapes[lane].episode(seed_of_lane[lane], bool(terminated[lane]))
+            if queue:
+                seed_of_lane[lane] = new_seeds[lane] = queue.pop(0)
+            else:
+                active[lane] = False
+        fresh = np.array([seed is not None for seed in new_seeds])
+        if fresh.any():
+            frames = games.reset(new_seeds)
+            policy.restart(fresh, seed_of_lane, frames)
+            for lane in np.flatnonzero(fresh):
+                tapes[lane] = _Tape(frames[lane])
+
+
+class _Tape:
+    """What one lane has seen and done so far."""
+
+    def __init__(self, first_frame: np.ndarray):
+        self.frames, self.actions, self.rewards = [first_frame.copy()], [], []
+
+    def add(self, frame: np.ndarray, action: np.ndarray, reward: float) -> None:
+        self.frames.append(frame.copy())
+        self.actions.append(action.copy())
+        self.rewards.append(reward)
+
+    def episode(self, seed: int, terminated: bool) -> Episode:
+        return Episode(
+            seed, np.stack(self.frames), np.stack(self.actions), np.array(self.rewards, np.float32),
+            terminated,
+        )  # fmt: skip
+
+
+def game_versions() -> dict[str, str]:
+    """The releases that decide what a game looks like and how it behaves."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("gymnasium", "Box2D", "pygame-ce", "wmlib")}

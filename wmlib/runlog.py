@@ -1,0 +1,77 @@
+"""The journal of a run: events.jsonl for machines, progress bars for people, and how to stop."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from wmlib.artifacts import ArtifactError
+
+
+class RunLog:
+    """Appends rows to a run folder's events.jsonl and shows progress on stderr.
+
+    Without a folder nothing is written; with `quiet` nothing is shown.
+    """
+
+    def __init__(self, folder: Path | None = None, quiet: bool = False):
+        self.path = Path(folder) / "events.jsonl" if folder else None
+        self.quiet = quiet
+
+    def event(self, stage: str, step: int, **values: object) -> None:
+        """Add a row. `seconds` is the wall clock; nothing that is computed depends on it."""
+        if self.path is None:
+            return
+        row = {"stage": stage, "step": step, **values, "seconds": round(time.time(), 2)}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.path} can't be written ({error.strerror}); choose another --run-dir"
+            ) from error
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            tqdm.write(text, file=sys.stderr)
+
+    def bar(self, total: int, name: str, unit: str, initial: int = 0) -> tqdm:
+        """A bar with rate and time left."""
+        return tqdm(
+            total=total, desc=f"{name:>8}", unit=f" {unit}", initial=initial, file=sys.stderr,
+            disable=self.quiet, dynamic_ncols=True, smoothing=0.1, mininterval=0.5,
+        )  # fmt: skip
+
+
+def read_events(folder: Path, stage: str | None = None) -> list[dict]:
+    """The rows of a run, oldest first; a row cut short by a kill is left out."""
+    rows = []
+    path = Path(folder) / "events.jsonl"
+    if not path.exists():
+        return rows
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if stage is None or row.get("stage") == stage:
+                rows.append(row)
+    return rows
+
+
+@contextlib.contextmanager
+def terminate_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM becomes KeyboardInterrupt, so that both write the checkpoint and say how to go on."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,284 @@
+"""One fit loop for V and M: optimiser, schedule, progress, events, checkpoint, resume."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.artifacts import load_tensors, save_tensors
+from wmlib.config import MDNRNNConfig, Task, VAEConfig
+from wmlib.episodes import EpisodeStore
+from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
+from wmlib.runlog import RunLog
+from wmlib.vae import VAE, sample_z, to_images, vae_loss
+
+LossOfStep = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
+
+
+def seed_of(*key: object) -> int:
+    """A seed made of anything: seed_of(1, "vae", 7). Draws keyed like this need no saved state."""
+    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:7], "little")
+
+
+def generator_of(*key: object) -> torch.Generator:
+    return torch.Generator().manual_seed(seed_of(*key))
+
+
+def best_device() -> torch.device:
+    """CUDA or Apple's MPS where present, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether to compute products in bfloat16. On a CPU only AMX makes that quicker than float32."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """What the fit loop needs to know of a training."""
+
+    stage: str
+    steps: int
+    learning_rate: float
+    anneal: bool
+    precision: str
+    digest: str = ""  # of the configuration: a checkpoint made under another is not resumed
+    clip: float = 0.0  # largest absolute value of a gradient's element; 0: no clipping
+    rows: int = 50  # events that are written
+    checkpoints: int = 10  # checkpoints that are written
+
+
+def fit(
+    model: torch.nn.Module,
+    loss_of_step: LossOfStep,
+    plan: FitPlan,
+    log: RunLog,
+    checkpoint: Path | None = None,
+) -> None:
+    """Train `model` in place with Adam.
+
+    Everything that happens in a step follows from its number, so a training that was interrupted and
+    goes on from its checkpoint ends with the same weights as one that was not.
+
+    Args:
+        loss_of_step: step number to (loss, its parts by name).
+        checkpoint: where to keep weights and Adam's state; None keeps nothing.
+    """
+    optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate)
+    first = 0
+    if checkpoint is not None and checkpoint.exists():
+        first = _restore(model, optimiser, checkpoint, plan.digest)
+    device = next(model.parameters()).device
+    autocast = (
+        torch.autocast(device.type, torch.bfloat16)
+        if uses_bfloat16(plan.precision, device)
+        else nullcontext()
+    )
+    event_every = max(1, plan.steps // plan.rows)
+    save_every = max(1, plan.steps // plan.checkpoints)
+    sums: dict[str, float] = {}
+    model.train()
+    done = first
+    try:
+        with log.bar(plan.steps, plan.stage, "batches", first) as bar:
+            for step in range(first, plan.steps):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate_at(step, plan)
+                with autocast:
+                    loss, parts = loss_of_step(step)
+                optimiser.zero_grad()
+                loss.backward()
+                if plan.clip:
+                    torch.nn.utils.clip_grad_value_(model.parameters(), plan.clip)
+                optimiser.step()
+                done = step + 1
+                for name, value in parts.items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
+                bar.update()
+                if done % event_every == 0 or done == plan.steps:
+                    counted = (done - first) % event_every or event_every
+                    means = {name: round(total / counted, 5) for name, total in sums.items()}
+                    log.event(plan.stage, done, **means)
+                    bar.set_postfix(means, refresh=False)
+                    sums = {}
+                if checkpoint is not None and (done % save_every == 0 or done == plan.steps):
+                    _save(model, optimiser, checkpoint, plan.digest, done)
+    except KeyboardInterrupt:
+        # A step cut in two may have moved some of the weights: only whole steps are saved, above.
+        log.say(f"{plan.stage}: stopped in step {done}; the last checkpoint stands")
+        raise
+    model.eval()
+
+
+def learning_rate_at(step: int, plan: FitPlan) -> float:
+    if not plan.anneal:
+        return plan.learning_rate
+    return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+
+
+def _save(model, optimiser, path: Path, digest: str, step: int) -> None:
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        state = optimiser.state[parameter]
+        tensors[f"exp_avg.{name}"] = state["exp_avg"]
+        tensors[f"exp_avg_sq.{name}"] = state["exp_avg_sq"]
+    save_tensors(path, tensors, {"step": step, "digest": digest})
+
+
+def _restore(model, optimiser, path: Path, digest: str) -> int:
+    tensors, about = load_tensors(path, "delete it: this stage then starts from its beginning")
+    if about.get("digest") != digest:
+        return 0  # of another configuration
+    prefix = "model."
+    model.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    for name, parameter in model.named_parameters():
+        optimiser.state[parameter] = {
+            "step": torch.tensor(float(about["step"])),
+            "exp_avg": _laid_out_like(parameter, tensors[f"exp_avg.{name}"]),
+            "exp_avg_sq": _laid_out_like(parameter, tensors[f"exp_avg_sq.{name}"]),
+        }
+    return int(about["step"])
+
+
+def _laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """Same memory layout too: a sum in another order rounds otherwise."""
+    return torch.empty_like(parameter, requires_grad=False).copy_(values)
+
+
+def train_vae(
+    store: EpisodeStore,
+    task: Task,
+    config: VAEConfig,
+    seed: int,
+    log: RunLog,
+    checkpoint: Path | None = None,
+    digest: str = "",
+) -> VAE:
+    """Train V on frames drawn evenly from all episodes."""
+    device = best_device()
+    torch.manual_seed(seed_of(seed, "vae", "weights"))
+    vae = VAE(task.z_size).to(device, memory_format=torch.channels_last)
+
+    def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = np.random.default_rng(seed_of(seed, "vae", "frames", step))
+        frames = torch.from_numpy(store.sample_frames(rng, config.batch_size))
+        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, "vae", step))
+        x = to_images(frames.to(device))
+        reconstruction, mu, logvar = vae(x, noise.to(device))
+        loss, error, kl = vae_loss(
+            x, reconstruction.float(), mu.float(), logvar.float(), config.free_bits
+        )
+        return loss, {"loss": loss, "squared_error": error, "kl": kl}
+
+    plan = FitPlan("vae", config.steps, config.learning_rate, config.anneal, config.precision, digest)
+    fit(vae, loss_of_step, plan, log, checkpoint)
+    return vae.cpu().float()
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Encoded episodes, one after the other. Episode e has steps lengths[e], and one frame more.
+
+    mu, logvar: (frames, Z). actions (steps, A), rewards (steps,), dones (steps,) float.
+    """
+
+    mu: Tensor
+    logvar: Tensor
+    actions: Tensor
+    rewards: Tensor
+    dones: Tensor
+    lengths: list[int]
+
+    def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.
+
+        A window may begin anywhere up to half a length before its episode's end; what hangs over the
+        end is masked. So the last steps, with the rare ends of games, are met as often as others.
+        """
+        lengths = np.array(self.lengths)
+        last_start = np.maximum(1, lengths - length // 2)
+        episode = rng.choice(len(lengths), size=count, p=last_start / last_start.sum())
+        start = (rng.random(count) * last_start[episode]).astype(int)
+        first_step = np.concatenate([[0], np.cumsum(lengths)])[episode]
+        offset = start[:, None] + np.arange(length + 1)  # (count, length + 1)
+        inside = offset < lengths[episode][:, None]
+        offset = np.minimum(offset, lengths[episode][:, None])
+        frames = first_step[:, None] + episode[:, None] + offset
+        steps = first_step[:, None] + np.minimum(offset, lengths[episode][:, None] - 1)
+        mask = torch.from_numpy(inside[:, :-1]).float()
+        return torch.from_numpy(frames), torch.from_numpy(steps[:, :-1]), mask
+
+
+@torch.inference_mode()
+def encode_store(vae: VAE, store: EpisodeStore, log: RunLog | None = None) -> Sequences:
+    """Every frame of every episode through V."""
+    log = log or RunLog(quiet=True)
+    mus, logvars, actions, rewards, dones, lengths = [], [], [], [], [], []
+    with log.bar(len(store), "encode", "episodes") as bar:
+        for episode in store:
+            frames = torch.from_numpy(np.array(episode.frames))
+            parts = [vae.encode(to_images(part)) for part in frames.split(64)]
+            mus += [mu for mu, _ in parts]
+            logvars += [logvar for _, logvar in parts]
+            actions.append(torch.from_numpy(episode.actions))
+            rewards.append(torch.from_numpy(episode.rewards))
+            done = torch.zeros(len(episode))
+            done[-1] = float(episode.terminated)
+            dones.append(done)
+            lengths.append(len(episode))
+            bar.update()
+    return Sequences(*map(torch.cat, (mus, logvars, actions, rewards, dones)), lengths)
+
+
+def train_mdnrnn(
+    data: Sequences,
+    task: Task,
+    config: MDNRNNConfig,
+    seed: int,
+    log: RunLog,
+    checkpoint: Path | None = None,
+    digest: str = "",
+) -> MDNRNN:
+    """Train M on random windows, with z sampled anew from V's posterior in every batch."""
+    device = best_device()
+    torch.manual_seed(seed_of(seed, "mdnrnn", "weights"))
+    mdnrnn = MDNRNN(task).to(device)
+
+    def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = np.random.default_rng(seed_of(seed, "mdnrnn", "windows", step))
+        frames, steps, mask = data.batch(rng, config.batch_size, config.sequence_length)
+        z = sample_z(data.mu[frames], data.logvar[frames], generator_of(seed, "mdnrnn", step))
+        z, actions, mask = z.to(device), data.actions[steps].to(device), mask.to(device)
+        restart = None
+        if task.restart_input:
+            restart = torch.zeros_like(mask)
+            restart[:, 0] = 1
+        prediction, _ = mdnrnn(z[:, :-1], actions, None, restart)
+        return mdnrnn_loss(
+            prediction, z[:, 1:], data.rewards[steps].to(device), data.dones[steps].to(device),
+            mask, config,
+        )  # fmt: skip
+
+    plan = FitPlan(
+        "mdnrnn", config.steps, config.learning_rate, config.anneal, config.precision, digest,
+        clip=config.clip,
+    )  # fmt: skip
+    fit(mdnrnn, loss_of_step, plan, log, checkpoint)
+    return mdnrnn.cpu().float()

@@ -1,0 +1,353 @@
+"""The real game and the dream, as the same kind of thing.
+
+A world yields features [z, h] and takes actions. `RealWorld` gets z from frames through V; `DreamWorld`
+gets z from M's own prediction. Both follow Gymnasium's vector API with autoreset disabled, so that who
+acts, evolves or evaluates need never ask which one it is in.
+
+The order inside a step: C acts on (z_t, h_t); the world moves; M advances once with (z_t, a_t), which
+gives h_{t+1}; and z_{t+1} is there. See `tests/unit/test_worlds.py` for the alignment.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.controller import Controller
+from wmlib.envs.games import GameKind, Games
+from wmlib.mdnrnn import MDNRNN, Stepper, sample_mixture
+from wmlib.vae import VAE, sample_z, to_images
+
+_CHUNK = 32
+"""V and M run on batches of exactly so many, filled up if need be. A product's rounding may depend on
+the size of its batch; with one size, scores do not depend on how many games are open."""
+
+
+class World(Protocol):
+    """What `RealWorld` and `DreamWorld` have in common: Gymnasium's vector API, in tensors."""
+
+    lanes: int
+
+    def reset(
+        self, *, seed: Sequence[int | None], options: dict | None = None
+    ) -> tuple[Tensor, dict]: ...
+
+    def step(self, actions: Tensor) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray, dict]: ...
+
+    def stop(self, lanes: np.ndarray) -> None: ...
+
+
+class Perception:
+    """V and M as an agent carries them: z of the last frame, and the memory h, c of all before it."""
+
+    def __init__(self, vae: VAE, mdnrnn: MDNRNN, lanes: int):
+        self.task, self.vae = mdnrnn.task, vae.eval()
+        self.cell = Stepper(mdnrnn)
+        self.lanes = lanes
+        padded = -(-lanes // _CHUNK) * _CHUNK
+        self._z = torch.zeros(padded, self.task.z_size)
+        self._h = torch.zeros(padded, self.task.hidden_size)
+        self._c = torch.zeros(padded, self.task.hidden_size)
+        self._fresh = torch.zeros(padded, dtype=torch.bool)
+
+    @property
+    def z(self) -> Tensor:
+        return self._z[: self.lanes]
+
+    @torch.inference_mode()
+    def restart(self, lanes: np.ndarray, frames: np.ndarray) -> None:
+        """Empty the memory of the chosen lanes (bool) and look at their first frames."""
+        chosen = torch.from_numpy(np.flatnonzero(lanes))
+        self._h[chosen] = 0
+        self._c[chosen] = 0
+        self._fresh[chosen] = True
+        self.see(lanes, frames)
+
+    @torch.inference_mode()
+    def see(self, lanes: np.ndarray, frames: np.ndarray) -> None:
+        """Encode the chosen lanes' frames; z is V's mean, without noise."""
+        chosen = np.flatnonzero(lanes)
+        for start in range(0, len(chosen), _CHUNK):
+            part = chosen[start : start + _CHUNK]
+            batch = np.zeros((_CHUNK, *frames.shape[1:]), np.uint8)
+            batch[: len(part)] = frames[part]
+            mu, _ = self.vae.encode(to_images(torch.from_numpy(batch)))
+            self._z[torch.from_numpy(part)] = mu[: len(part)]
+
+    @torch.inference_mode()
+    def advance(self, actions: Tensor) -> None:
+        """M's one step, with (z_t, a_t)."""
+        padded = torch.zeros(len(self._z), self.task.action_size)
+        padded[: self.lanes] = actions
+        inputs = [self._z, padded]
+        if self.task.restart_input:
+            inputs.append(self._fresh[:, None].float())
+        joined = torch.cat(inputs, 1)
+        for start in range(0, len(joined), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            self._h[rows], self._c[rows] = self.cell(joined[rows], self._h[rows], self._c[rows])
+        self._fresh[:] = False
+
+    def features(self) -> Tensor:
+        """(lanes, F): [z, h], or [z, c, h] where the task says so."""
+        memory = [self._c, self._h] if self.task.sees_cell else [self._h]
+        return torch.cat([self._z, *memory], 1)[: self.lanes]
+
+
+class RealWorld:
+    """The game itself, seen through V and remembered by M.
+
+    Args:
+        lanes: games open at once. workers: processes that share them.
+        horizon: frames after which an episode is truncated.
+        kind: which implementation of the game.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        mdnrnn: MDNRNN,
+        lanes: int,
+        workers: int,
+        horizon: int | None = None,
+        kind: GameKind = "exact",
+    ):
+        self.task, self.lanes = mdnrnn.task, lanes
+        self.horizon = horizon or self.task.horizon
+        self.perception = Perception(vae, mdnrnn, lanes)
+        self.games = Games(self.task.name, lanes, workers, kind)
+        self.frames: np.ndarray | None = None
+        self._over = np.ones(lanes, bool)
+        self._t = np.zeros(lanes, int)
+
+    def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
+        """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
+        mask = _reset_mask(options, self.lanes)
+        self.frames = self.games.reset([s if m else None for s, m in zip(seed, mask, strict=True)])
+        self.perception.restart(mask, self.frames)
+        self._over[mask] = False
+        self._t[mask] = 0
+        return self.perception.features(), {}
+
+    def step(self, actions: Tensor):
+        """One frame. A finished lane stays as it is and earns 0."""
+        active = ~self._over
+        self.frames, rewards, terminated = self.games.step(actions.numpy(), active)
+        self.perception.advance(actions)
+        self.perception.see(active, self.frames)
+        self._t += active
+        truncated = active & ~terminated & (self._t >= self.horizon)
+        self._over |= terminated | truncated
+        return self.perception.features(), rewards, terminated, truncated, {}
+
+    def stop(self, lanes: np.ndarray) -> None:
+        """End the episodes in the chosen lanes (bool) here and now."""
+        self._over |= lanes
+
+    def close(self) -> None:
+        self.games.close()
+
+    def __enter__(self) -> "RealWorld":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class DreamStarts:
+    """V's view of recorded first frames, from which dreams begin: (n, Z) each."""
+
+    mu: Tensor
+    logvar: Tensor
+
+
+class DreamWorld:
+    """M's imagination as a game (section 4).
+
+    All that is random in a dream follows from its seed, so that candidates in dreams of one seed meet
+    the same luck.
+
+    Args:
+        horizon: steps after which a dream is truncated.
+        temperature: tau, for the mixture (see `sample_mixture`).
+        done_cutoff: the dream ends when the probability of the end exceeds this.
+    """
+
+    _BLOCK = 50  # steps for which noise is drawn at once
+
+    def __init__(
+        self,
+        mdnrnn: MDNRNN,
+        starts: DreamStarts,
+        lanes: int,
+        horizon: int | None = None,
+        temperature: float = 1.0,
+        done_cutoff: float = 0.5,
+    ):
+        self.task, self.lanes = mdnrnn.task, lanes
+        self.mdnrnn, self.cell, self.starts = mdnrnn.eval(), Stepper(mdnrnn), starts
+        self.horizon = horizon or self.task.horizon
+        self.temperature = temperature
+        self.done_logit_cutoff = float(np.log(done_cutoff / (1 - done_cutoff)))
+        self._z = torch.zeros(lanes, self.task.z_size)
+        self._h = torch.zeros(lanes, self.task.hidden_size)
+        self._c = torch.zeros(lanes, self.task.hidden_size)
+        self._over = np.ones(lanes, bool)
+        self._t = np.zeros(lanes, int)
+        self._seeds = np.zeros(lanes, int)
+        self._noise: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+
+    @property
+    def z(self) -> Tensor:
+        return self._z
+
+    @torch.inference_mode()
+    def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
+        """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
+        first_z: dict[int, Tensor] = {}
+        for lane in np.flatnonzero(_reset_mask(options, self.lanes)):
+            s = int(seed[lane])
+            if s not in first_z:
+                generator = torch.Generator().manual_seed(s)
+                row = torch.randint(len(self.starts.mu), (1,), generator=generator)
+                first_z[s] = sample_z(self.starts.mu[row], self.starts.logvar[row], generator)[0]
+            self._z[lane], self._seeds[lane] = first_z[s], s
+            self._h[lane] = self._c[lane] = 0
+            self._t[lane], self._over[lane] = 0, False
+        self._noise.clear()
+        return self._features(), {}
+
+    @torch.inference_mode()
+    def step(self, actions: Tensor):
+        """One step of the dream. A finished lane earns 0."""
+        active = ~self._over
+        inputs = [self._z, actions]
+        if self.task.restart_input:
+            inputs.append(torch.from_numpy(self._t == 0).float()[:, None])
+        self._h, self._c = self.cell(torch.cat(inputs, 1), self._h, self._c)
+        prediction = self.mdnrnn.predict(self._h)
+        self._z = sample_mixture(prediction, *self._step_noise(), self.temperature)
+        rewards = np.where(active, self._reward(prediction), 0.0)
+        terminated = active & self._done(prediction)
+        self._t += active
+        truncated = active & ~terminated & (self._t >= self.horizon)
+        self._over |= terminated | truncated
+        return self._features(), rewards, terminated, truncated, {"prediction": prediction}
+
+    def stop(self, lanes: np.ndarray) -> None:
+        """End the episodes in the chosen lanes (bool) here and now."""
+        self._over |= lanes
+
+    def close(self) -> None:
+        """Nothing to close; the real game has something."""
+
+    def __enter__(self) -> "DreamWorld":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _features(self) -> Tensor:
+        memory = [self._c, self._h] if self.task.sees_cell else [self._h]
+        return torch.cat([self._z, *memory], 1)
+
+    def _reward(self, prediction) -> np.ndarray:
+        if prediction.reward is None:  # then to survive is what counts
+            return np.ones(self.lanes)
+        return prediction.reward.double().numpy()
+
+    def _done(self, prediction) -> np.ndarray:
+        if prediction.done_logit is None:
+            return np.zeros(self.lanes, bool)
+        return (prediction.done_logit > self.done_logit_cutoff).numpy()
+
+    def _step_noise(self) -> tuple[Tensor, Tensor]:
+        """This step's uniform and normal noise, (lanes, Z) each, by each lane's seed and time."""
+        keys = self._seeds * (2**20) + self._t
+        unique, index = np.unique(keys, return_inverse=True)
+        rows = [self._noise_row(int(key) >> 20, int(key) & (2**20 - 1)) for key in unique]
+        uniform = torch.stack([row[0] for row in rows])[index]
+        normal = torch.stack([row[1] for row in rows])[index]
+        return uniform, normal
+
+    def _noise_row(self, seed: int, t: int) -> tuple[Tensor, Tensor]:
+        block, row = divmod(t, self._BLOCK)
+        if (seed, block) not in self._noise:
+            # Only blocks in use are kept; lanes move on together, or nearly so.
+            self._noise = {k: v for k, v in self._noise.items() if k[0] != seed or k[1] >= block}
+            generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
+            shape = (self._BLOCK, self.task.z_size)
+            pair = torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)
+            self._noise[seed, block] = pair
+        uniform, normal = self._noise[seed, block]
+        return uniform[row], normal[row]
+
+
+def _reset_mask(options: dict | None, lanes: int) -> np.ndarray:
+    return (options or {}).get("reset_mask", np.ones(lanes, bool))
+
+
+@torch.inference_mode()
+def play(
+    world: World,
+    controller: Controller,
+    params: Tensor,
+    seeds: Sequence[int] | np.ndarray,
+    patience: int = 0,
+    on_finish: Callable[[int, float], None] | None = None,
+) -> np.ndarray:
+    """Play every controller on every seed.
+
+    A lane that finishes is given the next game, so that no core waits for the longest one.
+
+    Args:
+        params: (P, D). seeds: (R,) common to all, or (P, R).
+        patience: end an episode after so many steps without a positive reward; 0 never does.
+        on_finish: called with (index of the game, its return) as games end.
+
+    Returns:
+        returns (P, R), float64.
+    """
+    seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
+    games = seeds.size  # game g is controller g // R on seed g % R
+    returns = np.zeros(games)
+    lanes = world.lanes
+    game_of = np.arange(lanes)  # the game in each lane; >= games: none
+    upcoming = lanes
+    idle = game_of >= games
+
+    def controllers() -> Tensor:
+        return params[torch.from_numpy(np.where(idle, 0, game_of) // seeds.shape[1])]
+
+    def lane_seeds() -> list[int]:
+        return [int(seeds.flat[g if g < games else 0]) for g in game_of]
+
+    features, _ = world.reset(seed=lane_seeds(), options={"reset_mask": ~idle})
+    lane_params = controllers()  # (lanes, D)
+    waited = np.zeros(lanes, int)
+    while not idle.all():
+        actions = controller.act(lane_params, features[:, None])[:, 0]  # (lanes, A)
+        features, rewards, terminated, truncated, _ = world.step(actions)
+        busy = ~idle
+        returns[game_of[busy]] += rewards[busy]
+        waited = np.where(rewards > 0, 0, waited + 1)
+        bored = (waited >= patience) if patience else np.zeros(lanes, bool)
+        finished = busy & (terminated | truncated | bored)
+        if not finished.any():
+            continue
+        for lane in np.flatnonzero(finished):
+            if on_finish:
+                on_finish(int(game_of[lane]), float(returns[game_of[lane]]))
+            game_of[lane], upcoming = upcoming, upcoming + 1
+        idle = game_of >= games
+        world.stop(finished)
+        refill = finished & ~idle
+        if refill.any():
+            features, _ = world.reset(seed=lane_seeds(), options={"reset_mask": refill})
+            waited[refill] = 0
+            lane_params = controllers()
+    return returns.reshape(seeds.shape)
