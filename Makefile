@@ -34,7 +34,7 @@ lab: setup       ## open JupyterLab on the first notebook
 test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-cell-timeout=600
+	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif

@@ -249,7 +249,7 @@ class Machine:
 
     workers: int = 0
     """Processes that run games; 0 takes one for each core."""
-    lanes: int = 32
+    lanes: int = 64
     """Games held open at once."""
     backend: Literal["exact", "envpool"] = "exact"
     """Which CarRacing to *train* on: Gymnasium's pixels, or EnvPool's look-alike. Never for scores."""

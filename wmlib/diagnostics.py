@@ -120,10 +120,10 @@ def open_loop_drift(
     actions go on.
 
     Returns:
-        (horizon,) root-mean-square distance in units of z's deviation, of the dream, and of a
-        predictor that repeats the last z it saw.
+        (horizon,) root-mean-square distance in units of z's deviation (V's noise included, so that
+        silent elements of z do not count), of the dream, and of a predictor that repeats the last z.
     """
-    deviation = data.mu.std(0)
+    deviation = (data.mu.var(0) + data.logvar.exp().mean(0)).sqrt()
     generator = generator_of("drift")
     errors, copied, first = [], [], 0
     for episode, steps in enumerate(data.lengths):

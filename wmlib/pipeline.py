@@ -17,6 +17,7 @@ from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors,
 from wmlib.config import ControllerConfig, EvolutionConfig, RunConfig, Task, find_task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
+from wmlib.envs.games import GameKind
 from wmlib.episodes import EpisodeStore
 from wmlib.evaluation import evaluate
 from wmlib.evolution import Progress, SearchSpace, evolve
@@ -170,24 +171,26 @@ class Pipeline:
     def _evaluators(self, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN) -> Iterator[tuple]:
         """Functions that score candidates in the stage's world, and the mean in the real game."""
         machine = self.config.machine
+
+        def real_world(horizon: int, kind: GameKind) -> RealWorld:
+            lanes, workers = machine.lanes, machine.worker_count
+            return stack.enter_context(RealWorld(vae, mdnrnn, lanes, workers, horizon, kind))
+
         with contextlib.ExitStack() as stack:
-            real = stack.enter_context(
-                RealWorld(vae, mdnrnn, machine.lanes, machine.worker_count, kind=machine.backend)
-            )
+            # Candidates may be tried on a look-alike; which one is kept, the game itself decides.
+            judge = real_world(config.validation_horizon, "exact")
             if config.world == "dream":
-                starts = load_starts(self.folder)
                 lanes = config.population * config.episodes
+                starts = load_starts(self.folder)
                 world = DreamWorld(mdnrnn, starts, lanes, config.horizon, config.temperature)
             else:
-                world = real
+                world = real_world(config.horizon, machine.backend)
 
             def score_candidates(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
-                world.horizon = config.horizon
                 return play(world, self.controller, params, seeds, config.patience)
 
             def validate(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
-                real.horizon = config.validation_horizon
-                return play(real, self.controller, params, seeds)
+                return play(judge, self.controller, params, seeds)
 
             yield score_candidates, validate
 

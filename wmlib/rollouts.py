@@ -13,7 +13,7 @@ import torch
 from wmlib.artifacts import ArtifactError
 from wmlib.config import CollectConfig, Machine, Task
 from wmlib.controller import Controller
-from wmlib.envs.games import Games
+from wmlib.envs.games import EnvPoolGames, Games, open_games
 from wmlib.episodes import Episode, EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
@@ -32,37 +32,48 @@ class Policy(Protocol):
 
 
 class _NoisePolicy:
-    """Policies that see nothing: each lane draws from a generator of its own."""
+    """Policies that see nothing: each lane draws from a generator of its own.
+
+    Every game also draws a temper: how sharply it steers, and how much gas it gives. A random driver is
+    off the road within some ten seconds whatever it does; with many tempers it leaves in many ways.
+    """
 
     def __init__(self, task: Task, lanes: int):
         self.task = task
         self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
         self.state = np.zeros((lanes, task.action_size))
+        self.sharpness = np.zeros(lanes)
+        self.gas = np.zeros(lanes)
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         for lane in np.flatnonzero(lanes):
             self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
+            self.sharpness[lane] = self.rngs[lane].uniform(0.1, 0.5)
+            self.gas[lane] = self.rngs[lane].uniform(0.05, 0.4)
             self.begin(lane)
 
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         for lane in np.flatnonzero(active):
             self.move(lane)
-        return to_car_action(self.state).astype(np.float32)
+        steer, gas, brake = self.state.T  # deviation 1 each
+        actions = [
+            np.clip(self.sharpness * steer, -1, 1),
+            np.clip(self.gas + 0.3 * gas, 0, 1),
+            np.clip(0.3 * brake - 0.3, 0, 1),  # seldom: a braking car learns little
+        ]
+        return np.stack(actions, axis=1).astype(np.float32)
 
     def begin(self, lane: int) -> None:
-        raise NotImplementedError
+        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
 
     def move(self, lane: int) -> None:
         raise NotImplementedError
 
 
 class BrownianPolicy(_NoisePolicy):
-    """A mean-reverting walk (Ornstein-Uhlenbeck): memory of about 25 steps, deviation 1."""
+    """A mean-reverting walk (Ornstein-Uhlenbeck): memory of about 10 steps, deviation 1."""
 
-    keep = 0.96
-
-    def begin(self, lane: int) -> None:
-        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
+    keep = 0.9
 
     def move(self, lane: int) -> None:
         noise = self.rngs[lane].normal(size=self.task.action_size)
@@ -70,10 +81,7 @@ class BrownianPolicy(_NoisePolicy):
 
 
 class HeldPolicy(_NoisePolicy):
-    """A random action, held for 1 to 10 steps, then another (what the paper did for Doom)."""
-
-    def begin(self, lane: int) -> None:
-        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
+    """A random action, held for a while, then another (what the paper did for Doom)."""
 
     def move(self, lane: int) -> None:
         # Ending with probability 1/5.5 at each step holds an action for 5.5 steps on average.
@@ -84,23 +92,8 @@ class HeldPolicy(_NoisePolicy):
 class WhitePolicy(_NoisePolicy):
     """A fresh random action at every step: here to show that it does not work."""
 
-    def begin(self, lane: int) -> None:
-        self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
-
-    move = begin
-
-
-def to_car_action(raw: np.ndarray) -> np.ndarray:
-    """Numbers of deviation 1 (lanes, 3) to steering, gas and brake: half gas, and seldom the brake."""
-    steer, gas, brake = raw.T
-    return np.stack(
-        [
-            np.clip(0.5 * steer, -1, 1),
-            np.clip(0.35 + 0.4 * gas, 0, 1),
-            np.clip(0.3 * brake - 0.3, 0, 1),
-        ],
-        axis=1,
-    )
+    def move(self, lane: int) -> None:
+        self.begin(lane)
 
 
 class NoisyController:
@@ -170,7 +163,7 @@ def collect(
     policy = policy or POLICIES[config.policy](task, lanes)
     about = {"policy": config.policy, "task": task.name, "digest": digest, **game_versions()}
     with (
-        Games(task.name, lanes, machine.worker_count, machine.backend) as games,
+        open_games(task.name, lanes, machine.worker_count, machine.backend) as games,
         log.bar(len(wanted), "collect", "episodes", len(wanted) - len(missing)) as bar,
     ):
         for episode in _record(games, policy, missing, config.horizon):
@@ -180,7 +173,7 @@ def collect(
     return store
 
 
-def _record(games: Games, policy: Policy, seeds: list[int], horizon: int):
+def _record(games: Games | EnvPoolGames, policy: Policy, seeds: list[int], horizon: int):
     """Play all seeds, and yield each episode as it ends."""
     queue = list(seeds)
     lanes = games.lanes

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from wmlib.controller import Controller
-from wmlib.envs.games import GameKind, Games
+from wmlib.envs.games import GameKind, open_games
 from wmlib.mdnrnn import MDNRNN, Stepper, sample_mixture
 from wmlib.vae import VAE, sample_z, to_images
 
@@ -118,7 +118,7 @@ class RealWorld:
         self.task, self.lanes = mdnrnn.task, lanes
         self.horizon = horizon or self.task.horizon
         self.perception = Perception(vae, mdnrnn, lanes)
-        self.games = Games(self.task.name, lanes, workers, kind)
+        self.games = open_games(self.task.name, lanes, workers, kind)
         self.frames: np.ndarray | None = None
         self._over = np.ones(lanes, bool)
         self._t = np.zeros(lanes, int)

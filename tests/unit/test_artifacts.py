@@ -73,7 +73,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(path):
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ArtifactError, match="can't be written.*--run-dir"):
+    with pytest.raises(ArtifactError, match=r"can't be written.*--run-dir"):
         save_tensors(tmp_path / "file" / "weights.safetensors", {"x": torch.ones(1)})
 
 

@@ -122,7 +122,7 @@ def test_windows_are_aligned_and_never_cross_episodes():
 
 def test_the_last_step_is_met_about_as_often_as_others():
     data = sequences([30, 7, 50])
-    frames, steps, mask = data.batch(np.random.default_rng(1), 20_000, 10)
+    _, steps, mask = data.batch(np.random.default_rng(1), 20_000, 10)
     counts = torch.bincount(steps[mask.bool()], minlength=87)
     ends = data.dones.bool()
     assert counts[ends].float().mean() > 0.4 * counts[10:30].float().mean()

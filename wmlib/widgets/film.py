@@ -1,0 +1,39 @@
+"""A film to step through: a slider, a play button and a picture."""
+
+import io
+
+import ipywidgets
+import numpy as np
+from PIL import Image
+
+
+class Film(ipywidgets.VBox):
+    """Frames (T, height, width, 3) uint8, one caption each.
+
+    Moving the slider sets the picture's value and nothing else: no plotting, no printing, so that it
+    works the same in every notebook front end.
+    """
+
+    def __init__(self, frames: np.ndarray, captions: list[str] | None = None, scale: int = 4):
+        self.frames, self.scale = frames, scale
+        self.captions = captions or [f"frame {t}" for t in range(len(frames))]
+        last = len(frames) - 1
+        self.slider = ipywidgets.IntSlider(0, 0, last, description="frame")
+        self.play = ipywidgets.Play(min=0, max=last, interval=60)
+        ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
+        self.picture = ipywidgets.Image(format="png", layout={"width": "fit-content"})
+        self.caption = ipywidgets.Label()
+        self.slider.observe(lambda change: self.show(change["new"]), "value")
+        self.show(0)
+        controls = ipywidgets.HBox([self.play, self.slider])
+        super().__init__([controls, self.picture, self.caption])
+
+    def show(self, t: int) -> None:
+        """Put frame t on the screen."""
+        size = (self.frames.shape[2] * self.scale, self.frames.shape[1] * self.scale)
+        picture = Image.fromarray(self.frames[t]).resize(size, Image.Resampling.NEAREST)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        self.picture.value = buffer.getvalue()
+        self.picture.alt = self.captions[t]
+        self.caption.value = self.captions[t]
