@@ -14,7 +14,15 @@ import numpy as np
 import torch
 
 from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
-from wmlib.config import ControllerConfig, EvolutionConfig, RunConfig, Task, find_task
+from wmlib.config import (
+    VALIDATION_SEEDS,
+    ConfigError,
+    ControllerConfig,
+    EvolutionConfig,
+    RunConfig,
+    Task,
+    find_task,
+)
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
@@ -24,7 +32,7 @@ from wmlib.evolution import Progress, SearchSpace, evolve
 from wmlib.mdnrnn import MDNRNN
 from wmlib.rollouts import collect
 from wmlib.runlog import RunLog
-from wmlib.training import Sequences, encode_store, train_mdnrnn, train_vae
+from wmlib.training import Sequences, encode_store, seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE, to_images
 from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
 
@@ -152,12 +160,13 @@ class Pipeline:
         vae, mdnrnn = self.load_vae(), self.load_mdnrnn()
         origin = torch.zeros(self.controller.size)
         if config.start == "previous":
-            origin = load_agent(self.folder).params
-        space = SearchSpace.plain(self.controller, origin)
-        if config.components >= 0:
-            features = features_of(mdnrnn, self._sequences())
-            space = SearchSpace.principal(self.controller, origin, features, config.components)
+            earlier = self.config.stages[: self.config.stages.index(stage)]
+            before = [name for name in earlier if name in ("dream", "real")]
+            if not before:
+                raise ConfigError(f"{stage}.start is 'previous', but no stage evolves before it")
+            origin = load_agent(self.folder, f"controller_{before[-1]}.safetensors").params
         with self._evaluators(config, vae, mdnrnn) as (score_candidates, validate):
+            space = self._search_space(config, origin, vae, mdnrnn)
             progress = evolve(
                 config, space, score_candidates, validate, stage, self.config.seed, self.log,
                 self._checkpoint(stage), self.config.stage_hash(stage),
@@ -166,6 +175,25 @@ class Pipeline:
         save_tensors(self.folder / f"controller_{stage}.safetensors", {"params": progress.best}, about)
         save_tensors(self.folder / "controller.safetensors", {"params": progress.best}, about)
         return progress
+
+    def _search_space(
+        self, config: EvolutionConfig, origin: torch.Tensor, vae: VAE, mdnrnn: MDNRNN
+    ) -> SearchSpace:
+        """Coordinates fitted to what C is going to see: its own driving where it can drive already."""
+        if config.components < 0:
+            return SearchSpace.plain(self.controller, origin)
+        if config.start == "zero":
+            features = features_of(mdnrnn, self._sequences())
+        else:
+            seen: list[torch.Tensor] = []
+            games = 2 * config.episodes
+            machine = self.config.machine
+            with RealWorld(vae, mdnrnn, games, machine.worker_count, config.horizon) as world:
+                rng = np.random.default_rng(seed_of(self.config.seed, "features"))
+                seeds = rng.integers(0, VALIDATION_SEEDS, games)
+                play(world, self.controller, origin[None], seeds, on_features=seen.append)
+            features = torch.cat(seen)
+        return SearchSpace.principal(self.controller, origin, features, config.components)
 
     @contextlib.contextmanager
     def _evaluators(self, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN) -> Iterator[tuple]:

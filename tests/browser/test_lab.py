@@ -39,7 +39,10 @@ def test_start_here_runs_and_its_film_can_be_played(page, lab):
     handle.focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("src => document.querySelector('img.jupyter-widgets, img.widget-image').src !== src",
-                           arg=before[0], timeout=20_000)  # fmt: skip
+    page.wait_for_function(
+        "src => document.querySelector('img.jupyter-widgets, img.widget-image').src !== src",
+        arg=before[0],
+        timeout=20_000,
+    )
     assert picture.screenshot() != before[1]
     assert page.errors == []
