@@ -1,5 +1,8 @@
 """Small, real things that many tests need: an untrained V and M, and a folder with episodes."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -59,3 +62,13 @@ def store(tmp_path):
     for seed, steps in ((3, 20), (5, 8), (9, 30)):
         store.add(make_episode(seed, steps, terminated=seed == 5), {"digest": ""})
     return store
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """The folder of one whole run in the smoke profile, by the command that a user would type."""
+    folder = tmp_path_factory.mktemp("smoke") / "run"
+    command = [sys.executable, "-m", "wmlib", "run", "--profile", "smoke", "--run-dir", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder

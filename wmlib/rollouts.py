@@ -34,34 +34,33 @@ class Policy(Protocol):
 class _NoisePolicy:
     """Policies that see nothing: each lane draws from a generator of its own.
 
-    Every game also draws a temper: how sharply it steers, and how much gas it gives. A random driver is
-    off the road within some ten seconds whatever it does; with many tempers it leaves in many ways.
+    Every game also draws a temper: how sharply it steers, how much gas it gives, how often it brakes,
+    how long it keeps to one thing. Drivers that are all alike would leave M with nothing to compare: it
+    would believe that the points come by themselves, and C would learn in its dream to stand still.
     """
 
     def __init__(self, task: Task, lanes: int):
         self.task = task
         self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
         self.state = np.zeros((lanes, task.action_size))
-        self.sharpness = np.zeros(lanes)
-        self.gas = np.zeros(lanes)
+        self.centre = np.zeros((lanes, 3))  # of steering, gas and brake
+        self.spread = np.zeros((lanes, 3))
+        self.keep = np.zeros(lanes)  # how much of the state survives a step
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         for lane in np.flatnonzero(lanes):
-            self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
-            self.sharpness[lane] = self.rngs[lane].uniform(0.1, 0.5)
-            self.gas[lane] = self.rngs[lane].uniform(0.05, 0.4)
+            rng = self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
+            self.centre[lane] = 0.0, rng.uniform(-0.3, 0.8), rng.uniform(-0.6, 0.1)
+            self.spread[lane] = 10 ** rng.uniform(-1.2, -0.2), 0.3, 0.3
+            self.keep[lane] = 1 - 10 ** rng.uniform(-1.7, -0.7)  # 5 to 50 steps
             self.begin(lane)
 
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         for lane in np.flatnonzero(active):
             self.move(lane)
-        steer, gas, brake = self.state.T  # deviation 1 each
-        actions = [
-            np.clip(self.sharpness * steer, -1, 1),
-            np.clip(self.gas + 0.3 * gas, 0, 1),
-            np.clip(0.3 * brake - 0.3, 0, 1),  # seldom: a braking car learns little
-        ]
-        return np.stack(actions, axis=1).astype(np.float32)
+        # The state has mean 0 and deviation 1 in each element.
+        actions = self.centre + self.spread * self.state
+        return np.clip(actions, [-1, 0, 0], [1, 1, 1]).astype(np.float32)
 
     def begin(self, lane: int) -> None:
         self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
@@ -71,21 +70,18 @@ class _NoisePolicy:
 
 
 class BrownianPolicy(_NoisePolicy):
-    """A mean-reverting walk (Ornstein-Uhlenbeck): memory of about 10 steps, deviation 1."""
-
-    keep = 0.9
+    """A mean-reverting walk (Ornstein-Uhlenbeck)."""
 
     def move(self, lane: int) -> None:
-        noise = self.rngs[lane].normal(size=self.task.action_size)
-        self.state[lane] = self.keep * self.state[lane] + np.sqrt(1 - self.keep**2) * noise
+        noise, keep = self.rngs[lane].normal(size=self.task.action_size), self.keep[lane]
+        self.state[lane] = keep * self.state[lane] + np.sqrt(1 - keep**2) * noise
 
 
 class HeldPolicy(_NoisePolicy):
     """A random action, held for a while, then another (what the paper did for Doom)."""
 
     def move(self, lane: int) -> None:
-        # Ending with probability 1/5.5 at each step holds an action for 5.5 steps on average.
-        if self.rngs[lane].random() < 1 / 5.5:
+        if self.rngs[lane].random() > self.keep[lane]:
             self.begin(lane)
 
 

@@ -209,11 +209,12 @@ class Sequences:
     def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.
 
-        A window may begin anywhere up to half a length before its episode's end; what hangs over the
-        end is masked. So the last steps, with the rare ends of games, are met as often as others.
+        A window as long as its episode begins where that begins, as memory does in games and in dreams.
+        A shorter one may begin anywhere up to half a length before the episode's end; what hangs over
+        the end is masked. So the last steps, with the rare ends of games, are met as often as others.
         """
         lengths = np.array(self.lengths)
-        last_start = np.maximum(1, lengths - length // 2)
+        last_start = np.where(lengths <= length, 1, lengths - length // 2)
         episode = rng.choice(len(lengths), size=count, p=last_start / last_start.sum())
         start = (rng.random(count) * last_start[episode]).astype(int)
         first_step = np.concatenate([[0], np.cumsum(lengths)])[episode]

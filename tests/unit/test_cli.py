@@ -64,10 +64,10 @@ def test_doctor_finds_nothing_broken_here():
     assert "torch computes on" in done.stdout and "FAIL" not in done.stdout
 
 
-def test_evaluate_prints_json_on_stdout_and_progress_on_stderr():
+def test_evaluate_prints_json_on_stdout_and_progress_on_stderr(smoke_run):
     done = wmlib(
         "evaluate", "--task", "carracing", "--episodes", 2, "--horizon", 30, "--first-seed", 2_500_000,
-        "--json",
+        "--run-dir", smoke_run, "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
@@ -80,23 +80,55 @@ def test_evaluate_prints_json_on_stdout_and_progress_on_stderr():
     assert len(score["returns"]) == 2 and "evaluate" in done.stderr
 
 
-def test_stock_and_exact_games_give_the_same_returns():
-    words = ["evaluate", "--episodes", 2, "--horizon", 60, "--json", "--game"]
+def test_stock_and_exact_games_give_the_same_returns(smoke_run):
+    words = ["evaluate", "--run-dir", smoke_run, "--episodes", 2, "--horizon", 60, "--json", "--game"]
     stock, exact = (json.loads(wmlib(*words, game).stdout) for game in ("stock", "exact"))
     assert stock == exact
 
 
-def test_evaluate_in_the_dream():
-    score = json.loads(
-        wmlib("evaluate", "--world", "dream", "--episodes", 3, "--horizon", 40, "--json").stdout
-    )
+def test_evaluate_in_the_dream(smoke_run):
+    words = ["evaluate", "--run-dir", smoke_run, "--world", "dream", "--episodes", 3, "--horizon", 40]
+    score = json.loads(wmlib(*words, "--json").stdout)
     assert score["world"] == "dream" and score["n"] == 3
 
 
-def test_play_writes_a_gif(tmp_path):
+def test_play_writes_a_gif(tmp_path, smoke_run):
     from PIL import Image
 
-    done = wmlib("play", "--steps", 12, "--out", tmp_path / "x.gif")
+    done = wmlib("play", "--run-dir", smoke_run, "--steps", 12, "--out", tmp_path / "x.gif")
     assert done.returncode == 0, done.stderr
     assert "real game" in done.stdout and "its dream" in done.stdout
     assert Image.open(tmp_path / "x.gif").n_frames == 12
+
+
+@pytest.mark.parametrize("name", ["vae", "mdnrnn", "controller", "dream_starts"])
+def test_damaged_weights_are_one_message(tmp_path, smoke_run, name):
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(smoke_run, folder, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
+    path = folder / f"{name}.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    done = wmlib("evaluate", "--run-dir", folder, "--episodes", 2)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"{name}.safetensors is damaged" in done.stderr
+
+
+def test_a_smoke_run_leaves_what_it_should(smoke_run):
+    names = {path.name for path in smoke_run.iterdir()}
+    assert {
+        "config.json",
+        "events.jsonl",
+        "score.json",
+        "vae.safetensors",
+        "mdnrnn.safetensors",
+    } <= names
+    assert {
+        "controller.safetensors",
+        "controller_dream.safetensors",
+        "dream_starts.safetensors",
+    } <= names
+    stages = {
+        json.loads(line)["stage"] for line in (smoke_run / "events.jsonl").read_text().splitlines()
+    }
+    assert stages == {"collect", "vae", "mdnrnn", "dream", "real", "evaluate"}

@@ -134,10 +134,11 @@ def test_principal_coordinates_weigh_standardised_components(controller, compone
     features = torch.randn(2000, 288) @ torch.randn(288, 288) * 0.3 + torch.randn(288)
     space = SearchSpace.principal(controller, torch.zeros(controller.size), features, components)
     scores = (features - features.mean(0)) @ space.basis
-    torch.testing.assert_close(scores.std(0), torch.ones(scores.shape[1]), rtol=0.02, atol=0.0)
+    large = scores[:, :200]  # the smallest components keep their size: see `principal`
     torch.testing.assert_close(
-        scores.T @ scores / len(scores), torch.eye(scores.shape[1]), rtol=0, atol=0.02
+        large.T @ large / len(large), torch.eye(large.shape[1]), rtol=0, atol=0.02
     )
+    assert scores.std(0).max() < 1.02
     x = np.random.default_rng(0).normal(size=(1, space.size)) * 0.01
     assert space.size == (components or 288) * 3 + 3
     count = scores.shape[1]

@@ -158,7 +158,9 @@ def test_m_learns_a_predictable_world(task):
         torch.zeros(600),
         [600],
     )
-    config = MDNRNNConfig(steps=120, batch_size=8, sequence_length=40, learning_rate=3e-3)
+    config = MDNRNNConfig(
+        steps=150, batch_size=16, sequence_length=40, learning_rate=1e-2, reward_weight=10.0
+    )
     m = train_mdnrnn(data, task, config, seed=1, log=QUIET)
     prediction, _ = m(z[None, :-1], actions[None])
     error = (prediction.reward[0, 50:] - actions[50:, 1]).square().mean()
