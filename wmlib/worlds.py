@@ -159,10 +159,16 @@ class RealWorld:
 
 @dataclass(frozen=True)
 class DreamStarts:
-    """V's view of recorded first frames, from which dreams begin: (n, Z) each."""
+    """Recorded moments from which dreams begin.
+
+    mu, logvar: V's view of the frame, (n, Z). h, c: M's memory of all that came before it, (n, H); None
+    for first frames, before which there is nothing to remember.
+    """
 
     mu: Tensor
     logvar: Tensor
+    h: Tensor | None = None
+    c: Tensor | None = None
 
 
 class DreamWorld:
@@ -208,15 +214,16 @@ class DreamWorld:
     @torch.inference_mode()
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
         """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
-        first_z: dict[int, Tensor] = {}
+        first: dict[int, tuple[Tensor, int]] = {}
         for lane in np.flatnonzero(_reset_mask(options, self.lanes)):
             s = int(seed[lane])
-            if s not in first_z:
+            if s not in first:
                 generator = torch.Generator().manual_seed(s)
-                row = torch.randint(len(self.starts.mu), (1,), generator=generator)
-                first_z[s] = sample_z(self.starts.mu[row], self.starts.logvar[row], generator)[0]
-            self._z[lane], self._seeds[lane] = first_z[s], s
-            self._h[lane] = self._c[lane] = 0
+                row = int(torch.randint(len(self.starts.mu), (1,), generator=generator))
+                first[s] = sample_z(self.starts.mu[row], self.starts.logvar[row], generator), row
+            (self._z[lane], row), self._seeds[lane] = first[s], s
+            self._h[lane] = 0 if self.starts.h is None else self.starts.h[row]
+            self._c[lane] = 0 if self.starts.c is None else self.starts.c[row]
             self._t[lane], self._over[lane] = 0, False
         self._noise.clear()
         return self._features(), {}
