@@ -50,8 +50,9 @@ class _NoisePolicy:
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         for lane in np.flatnonzero(lanes):
             rng = self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
-            self.centre[lane] = 0.0, rng.uniform(-0.3, 0.8), rng.uniform(-0.6, 0.1)
-            self.spread[lane] = 10 ** rng.uniform(-1.2, -0.2), 0.3, 0.3
+            # Gas against the brake: a slow car stays on the road, where there is something to learn.
+            self.centre[lane] = 0.0, rng.uniform(0.0, 0.7), rng.uniform(-0.3, 0.6)
+            self.spread[lane] = 10 ** rng.uniform(-1.0, -0.3), 0.4, 0.3
             self.keep[lane] = 1 - 10 ** rng.uniform(-1.7, -0.7)  # 5 to 50 steps
             self.begin(lane)
 
