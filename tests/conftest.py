@@ -45,7 +45,7 @@ def starts(task):
     return DreamStarts(torch.randn(5, task.z_size), torch.full((5, task.z_size), -1.0))
 
 
-def make_episode(seed: int, steps: int, terminated: bool = False) -> Episode:
+def random_episode(seed: int, steps: int, terminated: bool = False) -> Episode:
     rng = np.random.default_rng(seed)
     return Episode(
         seed,
@@ -57,10 +57,15 @@ def make_episode(seed: int, steps: int, terminated: bool = False) -> Episode:
 
 
 @pytest.fixture
+def make_episode():
+    return random_episode
+
+
+@pytest.fixture
 def store(tmp_path):
     store = EpisodeStore(tmp_path / "episodes")
     for seed, steps in ((3, 20), (5, 8), (9, 30)):
-        store.add(make_episode(seed, steps, terminated=seed == 5), {"digest": ""})
+        store.add(random_episode(seed, steps, terminated=seed == 5), {"digest": ""})
     return store
 
 

@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_episode
 
 from wmlib.artifacts import ArtifactError
 from wmlib.episodes import EpisodeStore
 
 
-def test_what_goes_in_comes_out(store):
+def test_what_goes_in_comes_out(store, make_episode):
     again = EpisodeStore(store.folder)
     assert again.seeds == [3, 5, 9] and again.steps == 58
     for seed, steps in ((3, 20), (5, 8), (9, 30)):
