@@ -81,14 +81,16 @@ class _Scene:
         self.radius = np.linalg.norm(self.corners - self.centres[:, None], axis=2).max(1)
         self.colours = np.empty((len(self.corners), 3))
         self.colours[: -len(road_corners)] = env.grass_color
-        # A tile's colour changes in place when a wheel touches it. Tiles are made to share
-        # their memory with our table, so that the table is always right.
+        # A tile's colour changes in place when a wheel touches it. The tiles, and the list that
+        # the stock class draws from, are made to share our table's memory: all stay right.
         first_road = len(self.corners) - len(road_corners)
         tile_colours = {id(tile.color): tile for tile in env.road}
-        for row, (_, colour) in enumerate(env.road_poly, first_road):
+        for number, (corners, colour) in enumerate(env.road_poly):
+            row = first_road + number
             self.colours[row] = colour
             if tile := tile_colours.get(id(colour)):
                 tile.color = self.colours[row]
+                env.road_poly[number] = corners, tile.color
         self.car_parts = _CarParts(env.car)
 
     def draw(self, canvas: pygame.Surface) -> None:
