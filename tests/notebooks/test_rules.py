@@ -1,0 +1,96 @@
+"""The rules that every notebook keeps: limits, outputs, and taught code that is the package's code."""
+
+import ast
+import importlib
+import inspect
+import textwrap
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2] / "notebooks"
+LESSONS = sorted(ROOT.glob("*.ipynb"))
+ALL = [*LESSONS, *sorted((ROOT / "solutions").glob("*.ipynb"))]
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+by_name = pytest.mark.parametrize("path", ALL, ids=lambda p: str(p.relative_to(ROOT)))
+
+
+def test_every_lesson_has_solutions():
+    for lesson in LESSONS:
+        assert (ROOT / "solutions" / lesson.name).exists(), f"{lesson.name} has no solutions"
+
+
+@by_name
+def test_it_stays_within_its_limits(path):
+    cells = code_cells(path)
+    assert len(cells) <= 45
+    for number, cell in enumerate(cells):
+        longest = 45 if cell.source.lstrip().startswith("class ") else 30
+        assert len(cell.source.splitlines()) <= longest, f"code cell {number} is too long"
+    assert path.stat().st_size < 700 * 1024
+
+
+@by_name
+def test_it_is_valid_executed_in_order_and_without_widget_state(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert "widgets" not in notebook.metadata
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1)), "run `make outputs`"
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert "\r" not in output.get("text", ""), "a progress bar left its residue"
+
+
+@by_name
+def test_its_pictures_are_there(path):
+    pictures = sum("image/png" in o.get("data", {}) for c in code_cells(path) for o in c.outputs)
+    assert pictures >= 3
+
+
+@by_name
+def test_no_path_of_one_machine_in_it(path):
+    text = path.read_text(encoding="utf-8")
+    for word in ("/home/", "/root/", "/Users/", "/tmp/", "/work/"):
+        assert word not in text
+
+
+def canonical(source: str) -> str:
+    """The code without docstrings and annotations."""
+    tree = ast.parse(textwrap.dedent(source))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.dump(tree)
+
+
+def taught():
+    for path in LESSONS:
+        for cell in code_cells(path):
+            for tag in cell.metadata.get("tags", []):
+                if tag.startswith("wmlib:"):
+                    yield pytest.param(cell.source, tag.removeprefix("wmlib:"), id=f"{path.stem}-{tag}")
+
+
+@pytest.mark.parametrize(("source", "name"), taught())
+def test_taught_code_is_the_packages_code(source, name):
+    module, *path = name.split(".")
+    thing = importlib.import_module(f"wmlib.{module}")
+    for part in path:
+        thing = getattr(thing, part)
+    assert canonical(source) == canonical(inspect.getsource(thing))
