@@ -39,7 +39,7 @@ test: setup      ## lint, then run every test
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif
 
-reference: setup ## train the shipped agent again, from nothing (two hours)
+reference: setup ## train the shipped agent again, from nothing
 	$(BIN)/python -m wmlib run --profile laptop --run-dir runs/reference
 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs

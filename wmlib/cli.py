@@ -23,7 +23,7 @@ class RunOptions:
     run_dir: Path = Path("runs/carracing")
     """Folder of the run: made if missing, gone on with if there."""
     profile: str = "laptop"
-    """smoke (a minute, for tests), laptop (two hours, two cores) or paper (months)."""
+    """smoke (a minute, for tests), laptop (made for two hours) or paper (months)."""
     config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["laptop"]
 
 

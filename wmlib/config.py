@@ -319,7 +319,7 @@ def _smoke() -> RunConfig:
 
 
 def _laptop() -> RunConfig:
-    """From nothing to a driver in at most two hours on two cores."""
+    """Made for two hours on two cores, from nothing. Its numbers are still being tuned."""
     return RunConfig(
         collect=CollectConfig(episodes=200),
         vae=VAEConfig(steps=3500, batch_size=100),
