@@ -17,6 +17,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+REFERENCE = Path(__file__).parent.parent / "data" / "reference"
+"""The agents that come with the package, one folder for each task."""
+
 
 class ArtifactError(RuntimeError):
     """A file that can't be read or written. The message names it and says what to do."""

@@ -10,10 +10,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from wmlib.artifacts import ArtifactError
+from wmlib.artifacts import REFERENCE, ArtifactError
 from wmlib.config import PROFILES, ConfigError, EvaluateConfig, RunConfig, find_profile, find_task
-
-REFERENCE = Path(__file__).parent.parent / "data" / "reference"
 
 
 @dataclass(frozen=True)

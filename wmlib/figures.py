@@ -27,6 +27,23 @@ def film_strip(rows: dict[str, np.ndarray], times: list[int], title: str) -> Fig
     return figure
 
 
+def through_v(frame: np.ndarray, z: np.ndarray, painted: np.ndarray) -> Figure:
+    """A frame, the z (Z,) that V makes of it, and the frame that V paints from z."""
+    figure = Figure(figsize=(8, 2.8), dpi=90, layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.6, 1])
+    for ax, picture, title in ((left, frame, "what V sees"), (right, painted, "what V paints from z")):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.set_title(title)
+    middle.bar(np.arange(len(z)), z, color=BLUE)
+    middle.axhline(0, color=GREY, lw=0.8)
+    middle.set_xlabel("element of z")
+    middle.set_ylabel("value")
+    middle.set_title(f"z, {len(z)} numbers")
+    return figure
+
+
 def reward_lines(rewards: dict[str, np.ndarray], title: str) -> Figure:
     """Points gathered so far, over the frames of an episode. rewards: name -> (T,)."""
     figure, (ax,) = _figure(7, 3.2)

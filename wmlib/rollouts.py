@@ -13,12 +13,12 @@ import torch
 from wmlib.artifacts import ArtifactError
 from wmlib.config import CollectConfig, Machine, Task
 from wmlib.controller import Controller
-from wmlib.envs.games import EnvPoolGames, Games, open_games
+from wmlib.envs import EnvPoolGames, Games, open_games
 from wmlib.episodes import Episode, EpisodeStore
 from wmlib.mdnrnn import MDNRNN
+from wmlib.perception import Perception
 from wmlib.runlog import RunLog
 from wmlib.vae import VAE
-from wmlib.worlds import Perception
 
 
 class Policy(Protocol):

@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from wmlib.artifacts import whole_file
 from wmlib.pipeline import Agent
-from wmlib.vae import to_frames
-from wmlib.worlds import DreamWorld, RealWorld
+from wmlib.worlds import DreamWorld, RealWorld, World
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,11 @@ class Moment:
 
 
 @torch.inference_mode()
-def watch(agent: Agent, world: RealWorld | DreamWorld, seed: int, steps: int) -> Iterator[Moment]:
+def watch(agent: Agent, world: World, seed: int, steps: int) -> Iterator[Moment]:
     """The agent in a world of one lane, until its end or for `steps` steps."""
     features, _ = world.reset(seed=[seed])
     for _ in range(steps):
-        if isinstance(world, RealWorld):
-            frame = world.frames[0].copy()
-        else:
-            frame = to_frames(agent.vae.decode_fast(world.z))[0].numpy()
+        frame = world.pictures()[0]
         action = agent.controller.act(agent.params[None], features[None])[0]  # (1, A)
         features, rewards, terminated, truncated, _ = world.step(action)
         yield Moment(frame, action[0].numpy(), float(rewards[0]))
@@ -50,7 +46,7 @@ def show_side_by_side(
     """
     with RealWorld(agent.vae, agent.mdnrnn, lanes=1, workers=1, horizon=steps) as real:
         game = list(watch(agent, real, seed, steps))
-    dream_world = DreamWorld(agent.mdnrnn, agent.starts, 1, steps, temperature)
+    dream_world = DreamWorld(agent.mdnrnn, agent.starts, 1, steps, temperature, painter=agent.vae)
     dream = list(watch(agent, dream_world, seed, steps))
     if path is not None:
         write_gif([_pair(a, b) for a, b in _aligned(game, dream)], path)

@@ -40,12 +40,13 @@ def best_device() -> torch.device:
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute products in bfloat16. On a CPU only AMX makes that quicker than float32."""
+    """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+    abilities = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,10 @@ import torch
 from torch import Tensor
 
 from wmlib.controller import Controller
-from wmlib.envs.games import GameKind, open_games
+from wmlib.envs import GameKind, open_games
 from wmlib.mdnrnn import MDNRNN, Stepper, sample_mixture
-from wmlib.vae import VAE, sample_z, to_images
-
-_CHUNK = 32
-"""V and M run on batches of exactly so many, filled up if need be. A product's rounding may depend on
-the size of its batch; with one size, scores do not depend on how many games are open."""
+from wmlib.perception import Perception
+from wmlib.vae import VAE, sample_z, to_frames
 
 
 class World(Protocol):
@@ -39,62 +36,7 @@ class World(Protocol):
 
     def stop(self, lanes: np.ndarray) -> None: ...
 
-
-class Perception:
-    """V and M as an agent carries them: z of the last frame, and the memory h, c of all before it."""
-
-    def __init__(self, vae: VAE, mdnrnn: MDNRNN, lanes: int):
-        self.task, self.vae = mdnrnn.task, vae.eval()
-        self.cell = Stepper(mdnrnn)
-        self.lanes = lanes
-        padded = -(-lanes // _CHUNK) * _CHUNK
-        self._z = torch.zeros(padded, self.task.z_size)
-        self._h = torch.zeros(padded, self.task.hidden_size)
-        self._c = torch.zeros(padded, self.task.hidden_size)
-        self._fresh = torch.zeros(padded, dtype=torch.bool)
-
-    @property
-    def z(self) -> Tensor:
-        return self._z[: self.lanes]
-
-    @torch.inference_mode()
-    def restart(self, lanes: np.ndarray, frames: np.ndarray) -> None:
-        """Empty the memory of the chosen lanes (bool) and look at their first frames."""
-        chosen = torch.from_numpy(np.flatnonzero(lanes))
-        self._h[chosen] = 0
-        self._c[chosen] = 0
-        self._fresh[chosen] = True
-        self.see(lanes, frames)
-
-    @torch.inference_mode()
-    def see(self, lanes: np.ndarray, frames: np.ndarray) -> None:
-        """Encode the chosen lanes' frames; z is V's mean, without noise."""
-        chosen = np.flatnonzero(lanes)
-        for start in range(0, len(chosen), _CHUNK):
-            part = chosen[start : start + _CHUNK]
-            batch = np.zeros((_CHUNK, *frames.shape[1:]), np.uint8)
-            batch[: len(part)] = frames[part]
-            mu, _ = self.vae.encode(to_images(torch.from_numpy(batch)))
-            self._z[torch.from_numpy(part)] = mu[: len(part)]
-
-    @torch.inference_mode()
-    def advance(self, actions: Tensor) -> None:
-        """M's one step, with (z_t, a_t)."""
-        padded = torch.zeros(len(self._z), self.task.action_size)
-        padded[: self.lanes] = actions
-        inputs = [self._z, padded]
-        if self.task.restart_input:
-            inputs.append(self._fresh[:, None].float())
-        joined = torch.cat(inputs, 1)
-        for start in range(0, len(joined), _CHUNK):
-            rows = slice(start, start + _CHUNK)
-            self._h[rows], self._c[rows] = self.cell(joined[rows], self._h[rows], self._c[rows])
-        self._fresh[:] = False
-
-    def features(self) -> Tensor:
-        """(lanes, F): [z, h], or [z, c, h] where the task says so."""
-        memory = [self._c, self._h] if self.task.sees_cell else [self._h]
-        return torch.cat([self._z, *memory], 1)[: self.lanes]
+    def pictures(self) -> np.ndarray: ...
 
 
 class RealWorld:
@@ -147,6 +89,10 @@ class RealWorld:
         """End the episodes in the chosen lanes (bool) here and now."""
         self._over |= lanes
 
+    def pictures(self) -> np.ndarray:
+        """What the agent looks at now, (lanes, 64, 64, 3) uint8."""
+        return self.frames.copy()
+
     def close(self) -> None:
         self.games.close()
 
@@ -181,6 +127,7 @@ class DreamWorld:
         horizon: steps after which a dream is truncated.
         temperature: tau, for the mixture (see `sample_mixture`).
         done_cutoff: the dream ends when the probability of the end exceeds this.
+        painter: V, for those who want to look at the dream; the dream itself does without.
     """
 
     _BLOCK = 50  # steps for which noise is drawn at once
@@ -193,8 +140,10 @@ class DreamWorld:
         horizon: int | None = None,
         temperature: float = 1.0,
         done_cutoff: float = 0.5,
+        painter: VAE | None = None,
     ):
         self.task, self.lanes = mdnrnn.task, lanes
+        self.painter = painter
         self.mdnrnn, self.cell, self.starts = mdnrnn.eval(), Stepper(mdnrnn), starts
         self.horizon = horizon or self.task.horizon
         self.temperature = temperature
@@ -248,6 +197,13 @@ class DreamWorld:
     def stop(self, lanes: np.ndarray) -> None:
         """End the episodes in the chosen lanes (bool) here and now."""
         self._over |= lanes
+
+    @torch.inference_mode()
+    def pictures(self) -> np.ndarray:
+        """z as V paints it, (lanes, 64, 64, 3) uint8."""
+        if self.painter is None:
+            raise ValueError("a dream has pictures only if it was made with painter=vae")
+        return to_frames(self.painter.decode_fast(self._z)).numpy()
 
     def close(self) -> None:
         """Nothing to close; the real game has something."""

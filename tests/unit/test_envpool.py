@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
+from wmlib.envs import EnvPoolGames, open_games
 from wmlib.envs.frames import to_frame
-from wmlib.envs.games import EnvPoolGames, GameError, open_games
+from wmlib.envs.games import GameError
 
 INSTALLED = importlib.util.find_spec("envpool") is not None
 needs_envpool = pytest.mark.skipif(

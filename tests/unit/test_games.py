@@ -92,3 +92,15 @@ def test_a_failing_game_reports_its_error():
 def test_an_unknown_task_is_named():
     with pytest.raises(GameError, match="chess"):
         make_game("chess")
+
+
+def test_the_kind_of_game_reaches_the_worker():
+    with Games("carracing", 1, 1, "toy") as games, pytest.raises(GameError, match="no 'toy' game"):
+        games.reset([1])
+
+
+def test_the_stock_game_is_gymnasiums_own_class():
+    from gymnasium.envs.box2d.car_racing import CarRacing
+
+    assert type(make_game("carracing", "stock")) is CarRacing
+    assert type(make_game("carracing", "exact")) is not CarRacing

@@ -9,7 +9,6 @@ import contextlib
 import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Literal
 
@@ -31,8 +30,8 @@ GameKind = Literal["exact", "stock", "envpool"]
 
 def make_game(task: str, kind: GameKind = "exact"):
     """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`."""
-    if task != "carracing":
-        raise GameError(f"no game is known for the task {task!r}")
+    if task != "carracing" or kind not in ("exact", "stock"):
+        raise GameError(f"there is no {kind!r} game for the task {task!r}")
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # Imported here, so that a worker loads the one game it plays and nothing else.
     if kind == "stock":
@@ -94,82 +93,6 @@ class Games:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-class EnvPoolGames:
-    """EnvPool's CarRacing, with the calls of `Games`: threads in place of processes.
-
-    Faster, but a look-alike: another Box2D, no anti-aliasing, another track for the same seed. To train
-    on, never to report a score from. Needs the extra: pip install 'wmlib[envpool]'.
-    """
-
-    def __init__(self, task: str, lanes: int, workers: int):
-        try:
-            import envpool
-        except ImportError:
-            raise GameError(
-                "EnvPool is not installed. Install it (pip install envpool -c constraints.txt), or "
-                "train on the exact game: --machine.backend exact"
-            ) from None
-        self._make = envpool.make
-        self.task, self.lanes, self.workers = task, lanes, workers
-        self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-        # EnvPool takes seeds only when a pool is made, so lanes that start together share a pool.
-        self._pool_of: list[object | None] = [None] * lanes
-        self._index_of = np.zeros(lanes, np.int32)
-        self._resizers = ThreadPoolExecutor(workers)  # Pillow resizes outside of Python's lock
-
-    def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
-        """Start a new game in every lane whose seed is not None; the others stay as they are."""
-        chosen = [lane for lane, seed in enumerate(seeds) if seed is not None]
-        if chosen:
-            pool = self._make(
-                "CarRacing-v3", env_type="gymnasium", num_envs=len(chosen),
-                num_threads=self.workers, seed=[int(seeds[lane]) for lane in chosen],
-            )  # fmt: skip
-            for index, lane in enumerate(chosen):
-                self._pool_of[lane], self._index_of[lane] = pool, index
-            self._show(chosen, pool.reset()[0])
-        return self._frames.copy()
-
-    def step(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `Games.step`."""
-        rewards, terminated = np.zeros(self.lanes), np.zeros(self.lanes, bool)
-        lanes_of: dict[int, list[int]] = {}
-        for lane in np.flatnonzero(active):
-            lanes_of.setdefault(id(self._pool_of[lane]), []).append(int(lane))
-        for lanes in lanes_of.values():
-            lanes.sort(key=lambda lane: self._index_of[lane])
-            batch = np.asarray(actions[lanes], np.float32)
-            pictures, paid, ended, _, info = self._pool_of[lanes[0]].step(batch, self._index_of[lanes])
-            # Results come back in the order in which games finished their step.
-            order = np.argsort(info["env_id"])
-            rewards[lanes], terminated[lanes] = paid[order], ended[order]
-            self._show(lanes, pictures[order])
-        return self._frames.copy(), rewards, terminated
-
-    def _show(self, lanes: list[int], pictures: np.ndarray) -> None:
-        for lane, frame in zip(
-            lanes, self._resizers.map(lambda p: to_frame(p, self.task), pictures), strict=True
-        ):
-            self._frames[lane] = frame
-
-    def close(self) -> None:
-        self._pool_of = [None] * self.lanes
-        self._resizers.shutdown()
-
-    def __enter__(self) -> "EnvPoolGames":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
-
-
-def open_games(task: str, lanes: int, workers: int, kind: GameKind = "exact") -> "Games | EnvPoolGames":
-    """`lanes` games of a kind, over `workers` processes (or threads, for EnvPool)."""
-    if kind == "envpool":
-        return EnvPoolGames(task, lanes, workers)
-    return Games(task, lanes, workers, kind)
 
 
 class _Worker:
@@ -256,16 +179,16 @@ def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
     games: dict[int, object] = {}
     try:
         while True:
-            kind, content = pipe.recv()
-            if kind == "close":
+            request, content = pipe.recv()
+            if request == "close":
                 return
-            if kind == "replay":
+            if request == "replay":
                 for lane, (seed, actions) in content.items():
                     games[lane] = _replayed_game(task, kind, seed, actions)
                 continue
             answers = {}
             for lane, value in content.items():
-                if kind == "reset":
+                if request == "reset":
                     # A new game, not a used one: nothing of the lane's last episode can linger.
                     games[lane] = make_game(task, kind)
                     answers[lane] = to_frame(games[lane].reset(seed=value)[0], task)

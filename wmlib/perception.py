@@ -1,0 +1,69 @@
+"""How an agent sees the real game: frames through V, and what M remembers of them."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.mdnrnn import MDNRNN, Stepper
+from wmlib.vae import VAE, to_images
+
+_CHUNK = 32
+"""V and M run on batches of exactly so many, filled up if need be. A product's rounding may depend on
+the size of its batch; with one size, scores do not depend on how many games are open."""
+
+
+class Perception:
+    """V and M as an agent carries them: z of the last frame, and the memory h, c of all before it."""
+
+    def __init__(self, vae: VAE, mdnrnn: MDNRNN, lanes: int):
+        self.task, self.vae = mdnrnn.task, vae.eval()
+        self.cell = Stepper(mdnrnn)
+        self.lanes = lanes
+        padded = -(-lanes // _CHUNK) * _CHUNK
+        self._z = torch.zeros(padded, self.task.z_size)
+        self._h = torch.zeros(padded, self.task.hidden_size)
+        self._c = torch.zeros(padded, self.task.hidden_size)
+        self._fresh = torch.zeros(padded, dtype=torch.bool)
+
+    @property
+    def z(self) -> Tensor:
+        return self._z[: self.lanes]
+
+    @torch.inference_mode()
+    def restart(self, lanes: np.ndarray, frames: np.ndarray) -> None:
+        """Empty the memory of the chosen lanes (bool) and look at their first frames."""
+        chosen = torch.from_numpy(np.flatnonzero(lanes))
+        self._h[chosen] = 0
+        self._c[chosen] = 0
+        self._fresh[chosen] = True
+        self.see(lanes, frames)
+
+    @torch.inference_mode()
+    def see(self, lanes: np.ndarray, frames: np.ndarray) -> None:
+        """Encode the chosen lanes' frames; z is V's mean, without noise."""
+        chosen = np.flatnonzero(lanes)
+        for start in range(0, len(chosen), _CHUNK):
+            part = chosen[start : start + _CHUNK]
+            batch = np.zeros((_CHUNK, *frames.shape[1:]), np.uint8)
+            batch[: len(part)] = frames[part]
+            mu, _ = self.vae.encode(to_images(torch.from_numpy(batch)))
+            self._z[torch.from_numpy(part)] = mu[: len(part)]
+
+    @torch.inference_mode()
+    def advance(self, actions: Tensor) -> None:
+        """M's one step, with (z_t, a_t)."""
+        padded = torch.zeros(len(self._z), self.task.action_size)
+        padded[: self.lanes] = actions
+        inputs = [self._z, padded]
+        if self.task.restart_input:
+            inputs.append(self._fresh[:, None].float())
+        joined = torch.cat(inputs, 1)
+        for start in range(0, len(joined), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            self._h[rows], self._c[rows] = self.cell(joined[rows], self._h[rows], self._c[rows])
+        self._fresh[:] = False
+
+    def features(self) -> Tensor:
+        """(lanes, F): [z, h], or [z, c, h] where the task says so."""
+        memory = [self._c, self._h] if self.task.sees_cell else [self._h]
+        return torch.cat([self._z, *memory], 1)[: self.lanes]
