@@ -39,8 +39,12 @@ test: setup      ## lint, then run every test
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif
 
-reference: setup ## train the shipped agent again, from nothing
-	$(BIN)/python -m wmlib run --profile laptop --run-dir runs/reference
+REFERENCE_RUN := python -m wmlib run --profile laptop --machine.backend envpool --run-dir runs/reference
+
+reference: setup ## train the shipped agent again, from nothing, and score it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt envpool
+	$(BIN)/$(REFERENCE_RUN)
+	$(BIN)/python -m wmlib export --run-dir runs/reference --made-by "$(REFERENCE_RUN)"
 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py

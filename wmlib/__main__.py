@@ -13,6 +13,7 @@ COMMANDS = {
     "evolve": "evolve C, in the dream and in the real game",
     "evaluate": "score an agent over many games, real or dreamt",
     "play": "watch an agent: the game beside its dream, as a GIF",
+    "export": "turn a finished run into a folder that can be shipped, with its scores",
     "doctor": "say what is wrong with this machine, and what mends it",
 }
 

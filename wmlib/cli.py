@@ -71,6 +71,28 @@ class PlayOptions:
     """The game."""
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """Turn a finished run into a folder that can be shipped, and score what is shipped."""
+
+    run_dir: Path = Path("runs/carracing")
+    """Folder of the finished run."""
+    out: Path = REFERENCE / "carracing"
+    """Folder to write."""
+    made_by: str = "python -m wmlib run"
+    """The command that made the run, for the manifest."""
+    episodes: int = EvaluateConfig.episodes
+    """Games for each score."""
+    horizon: int = EvaluateConfig.horizon
+    """Frames after which a game is cut."""
+    game: Literal["stock", "exact"] = "stock"
+    """Gymnasium's own class, or ours: faster, with the same pixels and scores."""
+    lanes: int = 32
+    """Games held open at once."""
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
+
+
 def run_command(command: str, argv: Sequence[str]) -> int:
     """Run a command; errors that a user can mend are one line, without a traceback."""
     try:
@@ -130,13 +152,30 @@ def _evaluate(argv: list[str]) -> int:
     agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
     if options.world == "real":
         world = RealWorld(
-            agent.vae, agent.mdnrnn, machine.lanes, machine.worker_count, kind=options.game
+            agent.vae, agent.mdnrnn, machine.lanes, machine.worker_count, config.horizon, options.game
         )
     else:
-        world = DreamWorld(agent.mdnrnn, agent.starts, machine.lanes, temperature=options.temperature)
+        world = DreamWorld(
+            agent.mdnrnn, agent.starts, machine.lanes, config.horizon, options.temperature
+        )
     with world, terminate_like_ctrl_c():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
     print(json.dumps(score.as_dict()) if options.json else f"{options.task}, {options.world}: {score}")
+    return 0
+
+
+def _export(argv: list[str]) -> int:
+    options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
+    from wmlib.config import Machine
+    from wmlib.export import export_run
+    from wmlib.runlog import terminate_like_ctrl_c
+
+    config = EvaluateConfig(options.episodes, horizon=options.horizon)
+    machine = Machine(options.workers, options.lanes)
+    with terminate_like_ctrl_c():
+        scores = export_run(options.run_dir, options.out, options.made_by, config, options.game, machine)
+    for name, score in scores.items():
+        print(f"{name}: {score}")
     return 0
 
 
@@ -177,5 +216,6 @@ _COMMANDS = {
     **{name: _stage_command(name) for name in ("run", "collect", "vae", "mdnrnn", "evolve")},
     "evaluate": _evaluate,
     "play": _play,
+    "export": _export,
     "doctor": _doctor,
 }

@@ -201,8 +201,11 @@ class Pipeline:
         machine = self.config.machine
 
         def real_world(horizon: int, kind: GameKind) -> RealWorld:
-            lanes, workers = machine.lanes, machine.worker_count
-            return stack.enter_context(RealWorld(vae, mdnrnn, lanes, workers, horizon, kind))
+            # EnvPool steps the games fastest that were opened together: so, all of them.
+            all_games = config.population * config.episodes
+            lanes = all_games if kind == "envpool" else machine.lanes
+            world = RealWorld(vae, mdnrnn, lanes, machine.worker_count, horizon, kind)
+            return stack.enter_context(world)
 
         with contextlib.ExitStack() as stack:
             # Candidates may be tried on a look-alike; which one is kept, the game itself decides.

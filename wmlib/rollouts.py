@@ -50,10 +50,11 @@ class _NoisePolicy:
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         for lane in np.flatnonzero(lanes):
             rng = self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
-            # Gas against the brake: a slow car stays on the road, where there is something to learn.
-            self.centre[lane] = 0.0, rng.uniform(0.0, 0.7), rng.uniform(-0.3, 0.6)
-            self.spread[lane] = 10 ** rng.uniform(-1.0, -0.3), 0.4, 0.3
-            self.keep[lane] = 1 - 10 ** rng.uniform(-1.7, -0.7)  # 5 to 50 steps
+            # From hardly steering to both ends of the wheel, and up to full gas: what no explorer has
+            # tried, M knows nothing of, and that is what C would do in its dream.
+            self.centre[lane] = 0.0, rng.uniform(0.0, 1.0), rng.uniform(-0.7, 0.15)
+            self.spread[lane] = 10 ** rng.uniform(-1.4, 0.3), 0.3, 0.3
+            self.keep[lane] = 1 - 10 ** rng.uniform(-1.5, -0.4)  # 2.5 to 30 steps
             self.begin(lane)
 
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:

@@ -1,0 +1,57 @@
+import json
+
+import pytest
+import torch
+
+from wmlib.artifacts import ArtifactError, load_tensors, sha256
+from wmlib.cli import run_command
+from wmlib.export import wall_seconds
+
+
+def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smoke_run, capsys):
+    words = ["--run-dir", str(smoke_run), "--out", str(tmp_path), "--made-by", "make x"]
+    words += ["--episodes", "2", "--horizon", "40", "--game", "exact"]
+    assert run_command("export", words) == 0
+    printed = capsys.readouterr().out
+    for name in ("vae", "mdnrnn", "dream_starts", "controller", "controller_dream"):
+        whole, _ = load_tensors(smoke_run / f"{name}.safetensors")
+        shipped, _ = load_tensors(tmp_path / f"{name}.safetensors")
+        for key, value in whole.items():
+            half = not name.startswith("controller")
+            assert shipped[key].dtype == (torch.float16 if half else torch.float32)
+            torch.testing.assert_close(shipped[key].float(), value, rtol=1e-3, atol=1e-6)
+
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["command"] == "make x" and manifest["game"] == "exact"
+    assert manifest["sha256"]["vae.safetensors"] == sha256(tmp_path / "vae.safetensors")
+    assert set(manifest["wall_seconds"]) >= {"collect", "vae", "mdnrnn", "dream", "real"}
+
+    # The score is that of the rounded weights: evaluating the folder gives it again.
+    assert run_command("evaluate", [
+        "--run-dir", str(tmp_path), "--episodes", "2", "--horizon", "40", "--game", "exact", "--json",
+    ]) == 0  # fmt: skip
+    again = json.loads(capsys.readouterr().out)
+    score = json.loads((tmp_path / "score.json").read_text())
+    assert again["returns"] == score["returns"]
+    assert manifest["scores"]["controller"]["mean"] == score["mean"]
+    assert f"controller: {score['mean']:.0f}" in printed
+
+
+def test_an_unfinished_run_is_refused(tmp_path):
+    from wmlib.config import EvaluateConfig, Machine
+    from wmlib.export import export_run
+
+    with pytest.raises(ArtifactError, match=r"vae.safetensors is missing; finish the run with"):
+        export_run(tmp_path, tmp_path / "out", "", EvaluateConfig(), "exact", Machine())
+
+
+def test_wall_seconds_leave_out_the_time_between_two_sittings():
+    rows = [
+        {"stage": "vae", "seconds": 100.0, "began": True},
+        {"stage": "vae", "seconds": 130.0},
+        {"stage": "vae", "seconds": 1000.0, "began": True},
+        {"stage": "vae", "seconds": 1015.0, "done": True},
+        {"stage": "dream", "seconds": 1016.0, "began": True},
+        {"stage": "dream", "seconds": 1020.0},
+    ]
+    assert wall_seconds(rows) == {"vae": 45.0, "dream": 4.0}
