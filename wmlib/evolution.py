@@ -130,6 +130,8 @@ def evolve(
     progress = Progress()
     if checkpoint is not None and checkpoint.exists():
         progress = _load(checkpoint, digest)
+    if len(progress.fitness) > config.generations:
+        progress = Progress()  # of a longer evolution, whose best may lie beyond the end of this one
     strategy = _strategy(config, space.size, seed_of(seed, stage, "cma"))
     means: list[np.ndarray] = []
     for fitness in progress.fitness:  # pycma is brought back by telling it again what it was told

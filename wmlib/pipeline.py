@@ -167,9 +167,13 @@ class Pipeline:
             origin = load_agent(self.folder, f"controller_{before[-1]}.safetensors").params
         with self._evaluators(config, vae, mdnrnn) as (score_candidates, validate):
             space = self._search_space(config, origin, vae, mdnrnn)
+            # Nothing in a generation depends on how many follow, so a run can be given more of them.
+            endless = dataclasses.replace(
+                self.config, **{stage: dataclasses.replace(config, generations=1)}
+            )
             progress = evolve(
                 config, space, score_candidates, validate, stage, self.config.seed, self.log,
-                self._checkpoint(stage), self.config.stage_hash(stage),
+                self._checkpoint(stage), endless.stage_hash(stage),
             )  # fmt: skip
         about = self._about() | {"stage": stage, "validated": progress.best_score}
         save_tensors(self.folder / f"controller_{stage}.safetensors", {"params": progress.best}, about)

@@ -103,6 +103,21 @@ def test_a_checkpoint_of_another_configuration_is_not_gone_on_with(tmp_path, spa
     assert len(other.fitness) == 3 and other.validated[0][0] == 0
 
 
+def test_more_generations_go_on_and_fewer_begin_again(tmp_path, space):
+    path = tmp_path / "state.safetensors"
+
+    def run(generations, checkpoint=None):
+        config = small(generations=generations, validate_every=2)
+        return evolve(config, space, bowl, bowl, "dream", 1, QUIET, checkpoint, "same")
+
+    run(2, path)
+    for generations in (4, 2):
+        resumed, straight = run(generations, path), run(generations)
+        np.testing.assert_array_equal(resumed.fitness, straight.fitness)
+        assert resumed.validated == straight.validated
+        torch.testing.assert_close(resumed.best, straight.best, rtol=0, atol=0)
+
+
 def test_weight_decay_counts_in_the_fitness(space):
     plain = evolve(small(generations=1), space, bowl, bowl, "dream", 1, QUIET)
     decayed = evolve(small(generations=1, weight_decay=300.0), space, bowl, bowl, "dream", 1, QUIET)
