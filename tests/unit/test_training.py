@@ -159,9 +159,9 @@ def test_m_learns_a_predictable_world(task):
         [600],
     )
     config = MDNRNNConfig(
-        steps=150, batch_size=16, sequence_length=40, learning_rate=1e-2, reward_weight=10.0
+        steps=300, batch_size=16, sequence_length=40, learning_rate=5e-3, reward_weight=10.0
     )
     m = train_mdnrnn(data, task, config, seed=1, log=QUIET)
     prediction, _ = m(z[None, :-1], actions[None])
     error = (prediction.reward[0, 50:] - actions[50:, 1]).square().mean()
-    assert error < 0.3 * actions[50:, 1].var()
+    assert error < 0.05 * actions[50:, 1].var()
