@@ -326,7 +326,7 @@ def _laptop() -> RunConfig:
         collect=CollectConfig(episodes=1000, horizon=200),
         vae=VAEConfig(steps=2800, batch_size=100),
         mdnrnn=MDNRNNConfig(steps=500, batch_size=100, sequence_length=200),
-        # Small weights keep to what M knows; without the decay C soon drives for the dream alone.
+        # Small steps and a decay of the weights, so that C stays near what M has seen done.
         dream=EvolutionConfig(
             generations=30, population=64, episodes=16, horizon=200, sigma=0.05, weight_decay=300.0,
             validate_every=3, validation_episodes=16,
