@@ -142,9 +142,9 @@ def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
     find_task(options.task)
     config = EvaluateConfig(options.episodes, options.first_seed, options.horizon)
+    from wmlib.agent import load_agent
     from wmlib.config import Machine
     from wmlib.evaluation import evaluate
-    from wmlib.pipeline import load_agent
     from wmlib.runlog import RunLog, terminate_like_ctrl_c
     from wmlib.worlds import DreamWorld, RealWorld
 
@@ -182,7 +182,7 @@ def _export(argv: list[str]) -> int:
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
     find_task(options.task)
-    from wmlib.pipeline import load_agent
+    from wmlib.agent import load_agent
     from wmlib.showing import show_side_by_side
 
     agent = load_agent(options.run_dir or REFERENCE / options.task)

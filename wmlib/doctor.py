@@ -113,8 +113,8 @@ def _torch() -> Finding:
 
 
 def _weights() -> list[Finding]:
+    from wmlib.agent import load_agent
     from wmlib.artifacts import ArtifactError
-    from wmlib.pipeline import load_agent
 
     findings = []
     for folder in sorted((_ROOT / "data" / "reference").glob("*/")):

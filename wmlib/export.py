@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from wmlib.agent import load_agent
 from wmlib.artifacts import load_json, load_tensors, save_json, save_tensors, sha256
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.envs.games import GameKind
 from wmlib.evaluation import Score, evaluate
-from wmlib.pipeline import load_agent
 from wmlib.rollouts import game_versions
 from wmlib.runlog import RunLog, read_events
 from wmlib.worlds import RealWorld

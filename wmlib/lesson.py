@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from wmlib.agent import Agent, load_agent
 from wmlib.artifacts import REFERENCE
 from wmlib.config import RunConfig, find_profile
-from wmlib.pipeline import Agent, load_agent
 from wmlib.training import best_device
 
 

@@ -13,16 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from wmlib.agent import load_agent, load_starts
 from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
-from wmlib.config import (
-    VALIDATION_SEEDS,
-    ConfigError,
-    ControllerConfig,
-    EvolutionConfig,
-    RunConfig,
-    Task,
-    find_task,
-)
+from wmlib.config import VALIDATION_SEEDS, ConfigError, EvolutionConfig, RunConfig, find_task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
@@ -34,54 +27,7 @@ from wmlib.rollouts import collect
 from wmlib.runlog import RunLog
 from wmlib.training import Sequences, encode_store, seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE, to_images
-from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
-
-
-@dataclasses.dataclass(frozen=True)
-class Agent:
-    """V, M, C and where dreams begin: all that is needed to play."""
-
-    task: Task
-    vae: VAE
-    mdnrnn: MDNRNN
-    controller: Controller
-    params: torch.Tensor
-    starts: DreamStarts
-
-
-def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:
-    """Read an agent from a run folder, or from `data/reference/<task>`.
-
-    Raises:
-        ArtifactError: naming the file that is missing or damaged.
-    """
-    folder = Path(folder)
-    remedy = f"finish the run with: python -m wmlib run --run-dir {folder}"
-    tensors, about = load_tensors(folder / controller_file, remedy)
-    try:
-        task = find_task(about["task"])
-        controller = Controller(task, ControllerConfig(**about["controller"]))
-        params = tensors["params"].float()
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder / controller_file} is not a controller ({error})") from error
-    if params.shape != (controller.size,):
-        raise ArtifactError(
-            f"{folder / controller_file}: {tuple(params.shape)} numbers, expected {controller.size}"
-        )
-    vae, mdnrnn = VAE(task.z_size), MDNRNN(task)
-    load_module(vae, folder / "vae.safetensors", remedy)
-    load_module(mdnrnn, folder / "mdnrnn.safetensors", remedy)
-    vae = vae.to(memory_format=torch.channels_last).eval()
-    return Agent(task, vae, mdnrnn.eval(), controller, params, load_starts(folder))
-
-
-def load_starts(folder: Path) -> DreamStarts:
-    path = Path(folder) / "dream_starts.safetensors"
-    tensors, _ = load_tensors(path, "it is made together with vae.safetensors")
-    try:
-        return DreamStarts(tensors["mu"].float(), tensors["logvar"].float())
-    except KeyError as error:
-        raise ArtifactError(f"{path} lacks {error}") from error
+from wmlib.worlds import DreamWorld, RealWorld, play
 
 
 class Pipeline:
@@ -190,9 +136,10 @@ class Pipeline:
             features = features_of(mdnrnn, self._sequences())
         else:
             seen: list[torch.Tensor] = []
-            games = 2 * config.episodes
-            machine = self.config.machine
-            with RealWorld(vae, mdnrnn, games, machine.worker_count, config.horizon) as world:
+            games, machine = config.population, self.config.machine
+            with RealWorld(
+                vae, mdnrnn, games, machine.worker_count, config.horizon, machine.backend
+            ) as world:
                 rng = np.random.default_rng(seed_of(self.config.seed, "features"))
                 seeds = rng.integers(0, VALIDATION_SEEDS, games)
                 play(world, self.controller, origin[None], seeds, on_features=seen.append)

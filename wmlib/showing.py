@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from wmlib.agent import Agent
 from wmlib.artifacts import whole_file
-from wmlib.pipeline import Agent
 from wmlib.worlds import DreamWorld, RealWorld, World
 
 
