@@ -202,6 +202,8 @@ class EvolutionConfig:
     them, and -1 searches the plain weights as the paper does."""
     start: Literal["zero", "previous"] = "zero"
     """Begin at C = 0, or at the controller that the stage before left."""
+    release_brake: bool = False
+    """Take that controller's foot just off the brake first: one that never brakes can't learn to."""
     horizon: int = 1000
     """Frames after which an episode is cut."""
     patience: int = 0
@@ -224,6 +226,8 @@ class EvolutionConfig:
         _check_range(self, 1e-6, 10.0, "sigma")
         _check_range(self, 0.0, 1e9, "weight_decay")
         _check_range(self, 0.05, 10.0, "temperature")
+        rule = "False where the start is zero: there is no brake to release yet"
+        _check(self, "release_brake", not self.release_brake or self.start == "previous", rule)
 
 
 @dataclass(frozen=True)
@@ -288,6 +292,8 @@ class RunConfig:
         find_task(self.task)
         _check_counts(self, seed=0)
         _check(self, "stages", len(set(self.stages)) == len(self.stages) > 0, "stages, each once")
+        if self.task != "carracing" and (self.dream.release_brake or self.real.release_brake):
+            raise ConfigError(f"release_brake must be False for {self.task}: it has no brake")
 
     def stage_hash(self, stage: StageName) -> str:
         """A digest of all that the stage's outcome depends on: the task, the seed, it, those before."""

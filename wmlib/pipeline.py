@@ -111,6 +111,8 @@ class Pipeline:
             if not before:
                 raise ConfigError(f"{stage}.start is 'previous', but no stage evolves before it")
             origin = load_agent(self.folder, f"controller_{before[-1]}.safetensors").params
+            if config.release_brake:
+                origin = self.controller.release_brake(origin)
         with self._evaluators(config, vae, mdnrnn) as (score_candidates, validate):
             space = self._search_space(config, origin, vae, mdnrnn)
             # Nothing in a generation depends on how many follow, so a run can be given more of them.
