@@ -127,9 +127,12 @@ def _run(command: str, argv: list[str]) -> int:
     from wmlib.pipeline import Pipeline
     from wmlib.runlog import terminate_like_ctrl_c
 
+    every = options.config.stages
+    evolving = [every.index(stage) for stage in ("dream", "real") if stage in every]
     stages = {
-        "run": options.config.stages,
-        "evolve": tuple(s for s in options.config.stages if s in ("dream", "real")),
+        "run": every,
+        # With what lies between the two: the second look.
+        "evolve": every[min(evolving) : max(evolving) + 1] if evolving else (),
     }.get(command, (command,))
     with terminate_like_ctrl_c():
         pipeline = Pipeline(options.config, options.run_dir)

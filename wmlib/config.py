@@ -92,16 +92,24 @@ class CollectConfig:
 
     episodes: int = 200
     """Episodes to record."""
-    policy: Literal["brownian", "held", "white"] = "brownian"
-    """How to explore: a slow random walk, a random action held for a while, or fresh noise."""
+    policy: Literal["brownian", "held", "white", "driver"] = "brownian"
+    """How to explore: a slow random walk, a random action held for a while, or fresh noise. driver: the
+    newest C drives up to a moment drawn for each game, then a random walk takes over."""
     horizon: int = 1000
     """Frames after which an episode is cut."""
+    explore: int = 80
+    """Frames that the random walk has after the driver."""
+    noise: float = 0.1
+    """Share of the random walk in the driver's actions."""
     first_seed: int = 0
     """The first episode's seed; the others follow."""
 
     def __post_init__(self):
-        _check_counts(self, episodes=1, horizon=1, first_seed=0)
+        _check_counts(self, episodes=1, horizon=1, explore=1, first_seed=0)
+        _check_range(self, 0.0, 1.0, "noise")
         _check_training_seeds(self, "first_seed")
+        rule = f"below horizon ({self.horizon}): the driver comes first"
+        _check(self, "explore", self.policy != "driver" or self.explore < self.horizon, rule)
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,8 @@ class VAEConfig:
     """KL in nats for each element of z that costs nothing (the paper's tolerance)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
+    start: Literal["scratch", "previous"] = "scratch"
+    """Begin with random weights, or with those of the V before."""
 
     def __post_init__(self):
         _check_counts(self, steps=1, batch_size=1)
@@ -153,6 +163,8 @@ class MDNRNNConfig:
     """Factor on the rare steps at which the episode ends."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
+    start: Literal["scratch", "previous"] = "scratch"
+    """Begin with random weights, or with those of the M before."""
 
     def __post_init__(self):
         _check_counts(self, steps=1, batch_size=1, sequence_length=1)
@@ -266,7 +278,9 @@ class Machine:
         return min(self.workers or os.cpu_count() or 1, self.lanes)
 
 
-StageName = Literal["collect", "vae", "mdnrnn", "dream", "real", "evaluate"]
+StageName = Literal[
+    "collect", "vae", "mdnrnn", "dream", "collect2", "vae2", "mdnrnn2", "real", "evaluate"
+]
 
 
 @dataclass(frozen=True)
@@ -277,13 +291,18 @@ class RunConfig:
     """The game."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
-    stages: tuple[StageName, ...] = ("collect", "vae", "mdnrnn", "dream", "real", "evaluate")
-    """The stages, in their order."""
+    stages: tuple[StageName, ...] = (
+        "collect", "vae", "mdnrnn", "dream", "collect2", "vae2", "mdnrnn2", "real", "evaluate"
+    )  # fmt: skip
+    """The stages, in their order. Those with a 2 are a second look, with a driver (section 5)."""
     collect: CollectConfig = CollectConfig()
     vae: VAEConfig = VAEConfig()
     mdnrnn: MDNRNNConfig = MDNRNNConfig()
     controller: ControllerConfig = ControllerConfig()
     dream: EvolutionConfig = EvolutionConfig()
+    collect2: CollectConfig = CollectConfig(policy="driver", first_seed=500_000)
+    vae2: VAEConfig = VAEConfig(start="previous")
+    mdnrnn2: MDNRNNConfig = MDNRNNConfig(start="previous")
     real: EvolutionConfig = EvolutionConfig(world="real", start="previous")
     evaluate: EvaluateConfig = EvaluateConfig()
     machine: Machine = Machine()
@@ -315,9 +334,15 @@ def _smoke() -> RunConfig:
             generations=4, population=8, episodes=2, horizon=40, validate_every=2,
             validation_episodes=2, validation_horizon=40, diagonal=True,
         ),
+        collect2=CollectConfig(
+            episodes=4, policy="driver", horizon=50, explore=20, first_seed=500_000
+        ),
+        vae2=VAEConfig(steps=6, batch_size=32, start="previous"),
+        mdnrnn2=MDNRNNConfig(steps=6, batch_size=8, sequence_length=30, start="previous"),
         real=EvolutionConfig(
             world="real", start="previous", generations=2, population=4, episodes=1, horizon=30,
-            validate_every=1, validation_episodes=2, validation_horizon=40, diagonal=True,
+            validate_every=1, validation_episodes=2, validation_horizon=40,
+            components=4, release_brake=True,
         ),
         evaluate=EvaluateConfig(episodes=2, horizon=100),
         machine=Machine(lanes=4),
@@ -325,7 +350,7 @@ def _smoke() -> RunConfig:
 
 
 def _laptop() -> RunConfig:
-    """Made for two hours on two cores, from nothing. The last stage is still being tuned."""
+    """Two hours on two cores, from nothing."""
     return RunConfig(
         # Many short games: an explorer leaves the road within a hundred frames or so, and then sees
         # nothing but grass.
@@ -337,9 +362,19 @@ def _laptop() -> RunConfig:
             generations=30, population=64, episodes=16, horizon=200, sigma=0.05, weight_decay=300.0,
             validate_every=3, validation_episodes=16,
         ),
+        # C gets to what no explorer has seen: hairpins, at speed. V and M go on learning there from the
+        # weights they have, so that z and h keep their meaning, and C its worth.
+        collect2=CollectConfig(
+            episodes=500, policy="driver", horizon=680, explore=80, first_seed=500_000
+        ),
+        vae2=VAEConfig(steps=2000, start="previous"),
+        mdnrnn2=MDNRNNConfig(
+            steps=350, sequence_length=200, learning_rate=7e-4, start="previous"
+        ),
         real=EvolutionConfig(
-            world="real", start="previous", generations=50, population=32, episodes=4, diagonal=True,
-            sigma=0.05, patience=80, average=5, validate_every=10, validation_episodes=32,
+            world="real", start="previous", release_brake=True, generations=40, population=32,
+            episodes=3, components=32, sigma=0.04, weight_decay=0.0, patience=80, average=3,
+            validate_every=8, validation_episodes=32,
         ),
     )  # fmt: skip
 
@@ -347,6 +382,7 @@ def _laptop() -> RunConfig:
 def _paper() -> RunConfig:
     """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
     return RunConfig(
+        stages=("collect", "vae", "mdnrnn", "dream", "real", "evaluate"),
         collect=CollectConfig(episodes=10_000, policy="held"),
         vae=VAEConfig(steps=1_000_000, learning_rate=1e-4, anneal=False, precision="float32"),
         mdnrnn=MDNRNNConfig(steps=4_000, sequence_length=999, anneal=False, precision="float32"),

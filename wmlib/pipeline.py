@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wmlib.agent import load_agent, load_starts
-from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
-from wmlib.config import VALIDATION_SEEDS, ConfigError, EvolutionConfig, RunConfig, find_task
+from wmlib.agent import load_agent
+from wmlib.artifacts import save_json
+from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, find_task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
-from wmlib.episodes import EpisodeStore
 from wmlib.evaluation import evaluate
-from wmlib.evolution import Progress, SearchSpace, evolve
+from wmlib.evolution import SearchSpace, evolve
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rollouts import collect
+from wmlib.rollouts import DriverThenExplorer, collect
+from wmlib.runfolder import RunFolder, dream_starts, kind_of
 from wmlib.runlog import RunLog
-from wmlib.training import Sequences, encode_store, seed_of, train_mdnrnn, train_vae
-from wmlib.vae import VAE, to_images
+from wmlib.training import seed_of, train_mdnrnn, train_vae
+from wmlib.vae import VAE
 from wmlib.worlds import DreamWorld, RealWorld, play
 
 
@@ -36,9 +36,9 @@ class Pipeline:
     def __init__(self, config: RunConfig, folder: Path, quiet: bool = False):
         self.config, self.folder = config, Path(folder)
         self.log = RunLog(self.folder, quiet)
+        self.files = RunFolder(config, self.folder, self.log)
         self.task = find_task(config.task)
         self.controller = Controller(self.task, config.controller)
-        self._write_config()
 
     def run(self) -> None:
         """Every stage of the configuration, those that are done already by a look at their file."""
@@ -47,52 +47,60 @@ class Pipeline:
 
     def run_stage(self, stage: str) -> None:
         """One stage; those before it must be done."""
-        if self._is_done(stage):
+        if self.files.is_done(stage):
             self.log.say(f"{stage}: done before, loaded from {self.folder}")
             return
         began = time.monotonic()
         self.log.event(stage, 0, began=True)
-        getattr(self, f"_{stage}")()
+        {
+            "collect": self._collect, "vae": self._vae, "mdnrnn": self._mdnrnn,
+            "dream": self._evolve, "real": self._evolve, "evaluate": self._evaluate,
+        }[kind_of(stage)](stage)  # fmt: skip
         seconds = round(time.monotonic() - began, 1)
         self.log.event(stage, -1, done=True, wall_seconds=seconds)
-        done = self._done()
-        done[stage] = self.config.stage_hash(stage)
-        save_json(self.folder / "done.json", done)
+        self.files.mark_done(stage)
 
     # The stages
 
-    def _collect(self) -> None:
+    def _collect(self, stage: str) -> None:
+        config = getattr(self.config, stage)
+        make_policy = None
+        if config.policy == "driver":
+            vae, mdnrnn = self.files.load_vae(stage), self.files.load_mdnrnn(stage)
+            params = self.files.load_driver(stage)
+
+            def make_policy(lanes: int) -> DriverThenExplorer:
+                return DriverThenExplorer(
+                    vae, mdnrnn, self.controller, params[None], lanes,
+                    noise=config.noise, horizon=config.horizon, explore=config.explore,
+                )  # fmt: skip
+
         collect(
-            self.task, self.config.collect, self.config.machine, self._episodes, self.log,
-            digest=self.config.stage_hash("collect"),
+            self.task, config, self.config.machine, self.files.episodes(stage), self.log, make_policy,
+            self.config.stage_hash(stage), stage,
         )  # fmt: skip
 
-    def _vae(self) -> None:
-        store = self._store()
+    def _vae(self, stage: str) -> None:
+        config, store = getattr(self.config, stage), self.files.store(stage)
         store.verify()
-        digest = self.config.stage_hash("vae")
         vae = train_vae(
-            store, self.task, self.config.vae, self.config.seed, self.log,
-            self._checkpoint("vae"), digest,
+            store, self.task, config, self.config.seed, self.log, self.files.checkpoint(stage),
+            self.config.stage_hash(stage), stage,
+            self.files.load_vae(stage) if config.start == "previous" else None,
         )  # fmt: skip
-        self._save_weights("vae", vae.state_dict())
-        self._save_starts(vae, store)
+        self.files.save_weights(stage, vae.state_dict())
+        self.files.save_starts(dream_starts(vae, store))
 
-    def _mdnrnn(self) -> None:
-        data = self._sequences()
+    def _mdnrnn(self, stage: str) -> None:
+        config, data = getattr(self.config, stage), self.files.sequences(stage)
         mdnrnn = train_mdnrnn(
-            data, self.task, self.config.mdnrnn, self.config.seed, self.log,
-            self._checkpoint("mdnrnn"), self.config.stage_hash("mdnrnn"),
+            data, self.task, config, self.config.seed, self.log, self.files.checkpoint(stage),
+            self.config.stage_hash(stage), stage,
+            self.files.load_mdnrnn(stage) if config.start == "previous" else None,
         )  # fmt: skip
-        self._save_weights("mdnrnn", mdnrnn.state_dict())
+        self.files.save_weights(stage, mdnrnn.state_dict())
 
-    def _dream(self) -> None:
-        self._evolve("dream", self.config.dream)
-
-    def _real(self) -> None:
-        self._evolve("real", self.config.real)
-
-    def _evaluate(self) -> None:
+    def _evaluate(self, stage: str) -> None:
         agent = load_agent(self.folder)
         lanes = min(self.config.machine.lanes, self.config.evaluate.episodes)
         horizon = self.config.evaluate.horizon
@@ -102,40 +110,34 @@ class Pipeline:
         save_json(self.folder / "score.json", score.as_dict())
         self.log.say(f"score: {score}")
 
-    def _evolve(self, stage: str, config: EvolutionConfig) -> Progress:
-        vae, mdnrnn = self.load_vae(), self.load_mdnrnn()
+    def _evolve(self, stage: str) -> None:
+        config: EvolutionConfig = getattr(self.config, stage)
+        vae, mdnrnn = self.files.load_vae(stage), self.files.load_mdnrnn(stage)
         origin = torch.zeros(self.controller.size)
         if config.start == "previous":
-            earlier = self.config.stages[: self.config.stages.index(stage)]
-            before = [name for name in earlier if name in ("dream", "real")]
-            if not before:
-                raise ConfigError(f"{stage}.start is 'previous', but no stage evolves before it")
-            origin = load_agent(self.folder, f"controller_{before[-1]}.safetensors").params
+            origin = self.files.load_driver(stage)
             if config.release_brake:
                 origin = self.controller.release_brake(origin)
-        with self._evaluators(config, vae, mdnrnn) as (score_candidates, validate):
-            space = self._search_space(config, origin, vae, mdnrnn)
+        with self._evaluators(stage, config, vae, mdnrnn) as (score_candidates, validate):
+            space = self._search_space(stage, config, origin, vae, mdnrnn)
             # Nothing in a generation depends on how many follow, so a run can be given more of them.
             endless = dataclasses.replace(
                 self.config, **{stage: dataclasses.replace(config, generations=1)}
             )
             progress = evolve(
                 config, space, score_candidates, validate, stage, self.config.seed, self.log,
-                self._checkpoint(stage), endless.stage_hash(stage),
+                self.files.checkpoint(stage), endless.stage_hash(stage),
             )  # fmt: skip
-        about = self._about() | {"stage": stage, "validated": progress.best_score}
-        save_tensors(self.folder / f"controller_{stage}.safetensors", {"params": progress.best}, about)
-        save_tensors(self.folder / "controller.safetensors", {"params": progress.best}, about)
-        return progress
+        self.files.save_driver(stage, progress.best, progress.best_score)
 
     def _search_space(
-        self, config: EvolutionConfig, origin: torch.Tensor, vae: VAE, mdnrnn: MDNRNN
+        self, stage: str, config: EvolutionConfig, origin: torch.Tensor, vae: VAE, mdnrnn: MDNRNN
     ) -> SearchSpace:
         """Coordinates fitted to what C is going to see: its own driving where it can drive already."""
         if config.components < 0:
             return SearchSpace.plain(self.controller, origin)
         if config.start == "zero":
-            features = features_of(mdnrnn, self._sequences())
+            features = features_of(mdnrnn, self.files.sequences(stage))
         else:
             seen: list[torch.Tensor] = []
             games, machine = config.population, self.config.machine
@@ -149,7 +151,9 @@ class Pipeline:
         return SearchSpace.principal(self.controller, origin, features, config.components)
 
     @contextlib.contextmanager
-    def _evaluators(self, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN) -> Iterator[tuple]:
+    def _evaluators(
+        self, stage: str, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN
+    ) -> Iterator[tuple]:
         """Functions that score candidates in the stage's world, and the mean in the real game."""
         machine = self.config.machine
 
@@ -165,7 +169,7 @@ class Pipeline:
             judge = real_world(config.validation_horizon, "exact")
             if config.world == "dream":
                 lanes = config.population * config.episodes
-                starts = load_starts(self.folder)
+                starts = dream_starts(vae, self.files.store(stage))
                 world = DreamWorld(mdnrnn, starts, lanes, config.horizon, config.temperature)
             else:
                 world = real_world(config.horizon, machine.backend)
@@ -177,74 +181,3 @@ class Pipeline:
                 return play(judge, self.controller, params, seeds)
 
             yield score_candidates, validate
-
-    # Files
-
-    @property
-    def _episodes(self) -> Path:
-        return self.folder / "episodes"
-
-    def _store(self) -> EpisodeStore:
-        store = EpisodeStore(self._episodes)
-        if len(store) == 0:
-            raise ArtifactError(
-                f"{self._episodes} holds no episodes; first run: "
-                f"python -m wmlib collect --run-dir {self.folder}"
-            )
-        return store
-
-    def load_vae(self) -> VAE:
-        vae = VAE(self.task.z_size)
-        remedy = f"first run: python -m wmlib vae --run-dir {self.folder}"
-        load_module(vae, self.folder / "vae.safetensors", remedy)
-        return vae.to(memory_format=torch.channels_last).eval()
-
-    def load_mdnrnn(self) -> MDNRNN:
-        mdnrnn = MDNRNN(self.task)
-        remedy = f"first run: python -m wmlib mdnrnn --run-dir {self.folder}"
-        load_module(mdnrnn, self.folder / "mdnrnn.safetensors", remedy)
-        return mdnrnn.eval()
-
-    def _sequences(self) -> Sequences:
-        """Encoded episodes: from the file where V has not changed since, else made anew."""
-        path, digest = self.folder / "encoded.safetensors", self.config.stage_hash("vae")
-        if path.exists():
-            tensors, about = load_tensors(path)
-            if about.get("digest") == digest:
-                lengths = tensors.pop("lengths").tolist()
-                return Sequences(**tensors, lengths=lengths)
-        data = encode_store(self.load_vae(), self._store(), self.log)
-        tensors = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
-        tensors["lengths"] = torch.tensor(data.lengths)
-        save_tensors(path, tensors, {"digest": digest})
-        return data
-
-    def _save_starts(self, vae: VAE, store: EpisodeStore) -> None:
-        seeds = store.seeds[:256]
-        frames = np.stack([store.frames(seed)[0] for seed in seeds])
-        with torch.inference_mode():
-            mu, logvar = vae.encode(to_images(torch.from_numpy(frames)))
-        self._save_weights("dream_starts", {"mu": mu, "logvar": logvar})
-
-    def _save_weights(self, name: str, tensors: dict) -> None:
-        save_tensors(self.folder / f"{name}.safetensors", tensors, self._about())
-
-    def _about(self) -> dict:
-        return {
-            "task": self.task.name,
-            "seed": self.config.seed,
-            "controller": dataclasses.asdict(self.config.controller),
-        }
-
-    def _checkpoint(self, stage: str) -> Path:
-        return self.folder / "checkpoints" / f"{stage}.safetensors"
-
-    def _done(self) -> dict:
-        path = self.folder / "done.json"
-        return load_json(path) if path.exists() else {}
-
-    def _is_done(self, stage: str) -> bool:
-        return self._done().get(stage) == self.config.stage_hash(stage)
-
-    def _write_config(self) -> None:
-        save_json(self.folder / "config.json", dataclasses.asdict(self.config))

@@ -171,16 +171,21 @@ def train_vae(
     log: RunLog,
     checkpoint: Path | None = None,
     digest: str = "",
+    stage: str = "vae",
+    start: VAE | None = None,
 ) -> VAE:
-    """Train V on frames drawn evenly from all episodes."""
+    """Train V on frames drawn evenly from all episodes, from random weights or on from `start`."""
     device = best_device()
-    torch.manual_seed(seed_of(seed, "vae", "weights"))
-    vae = VAE(task.z_size).to(device, memory_format=torch.channels_last)
+    torch.manual_seed(seed_of(seed, stage, "weights"))
+    vae = VAE(task.z_size)
+    if start is not None:
+        vae.load_state_dict(start.state_dict())
+    vae = vae.to(device, memory_format=torch.channels_last)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, "vae", "frames", step))
+        rng = np.random.default_rng(seed_of(seed, stage, "frames", step))
         frames = torch.from_numpy(store.sample_frames(rng, config.batch_size))
-        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, "vae", step))
+        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, stage, step))
         x = to_images(frames.to(device))
         reconstruction, mu, logvar = vae(x, noise.to(device))
         loss, error, kl = vae_loss(
@@ -188,7 +193,7 @@ def train_vae(
         )
         return loss, {"loss": loss, "squared_error": error, "kl": kl}
 
-    plan = FitPlan("vae", config.steps, config.learning_rate, config.anneal, config.precision, digest)
+    plan = FitPlan(stage, config.steps, config.learning_rate, config.anneal, config.precision, digest)
     fit(vae, loss_of_step, plan, log, checkpoint)
     return vae.cpu().float()
 
@@ -257,16 +262,24 @@ def train_mdnrnn(
     log: RunLog,
     checkpoint: Path | None = None,
     digest: str = "",
+    stage: str = "mdnrnn",
+    start: MDNRNN | None = None,
 ) -> MDNRNN:
-    """Train M on random windows, with z sampled anew from V's posterior in every batch."""
+    """Train M on random windows, with z sampled anew from V's posterior in every batch.
+
+    From random weights, or on from `start`.
+    """
     device = best_device()
-    torch.manual_seed(seed_of(seed, "mdnrnn", "weights"))
-    mdnrnn = MDNRNN(task).to(device)
+    torch.manual_seed(seed_of(seed, stage, "weights"))
+    mdnrnn = MDNRNN(task)
+    if start is not None:
+        mdnrnn.load_state_dict(start.state_dict())
+    mdnrnn = mdnrnn.to(device)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, "mdnrnn", "windows", step))
+        rng = np.random.default_rng(seed_of(seed, stage, "windows", step))
         frames, steps, mask = data.batch(rng, config.batch_size, config.sequence_length)
-        z = sample_z(data.mu[frames], data.logvar[frames], generator_of(seed, "mdnrnn", step))
+        z = sample_z(data.mu[frames], data.logvar[frames], generator_of(seed, stage, step))
         z, actions, mask = z.to(device), data.actions[steps].to(device), mask.to(device)
         restart = None
         if task.restart_input:
@@ -279,7 +292,7 @@ def train_mdnrnn(
         )  # fmt: skip
 
     plan = FitPlan(
-        "mdnrnn", config.steps, config.learning_rate, config.anneal, config.precision, digest,
+        stage, config.steps, config.learning_rate, config.anneal, config.precision, digest,
         clip=config.clip,
     )  # fmt: skip
     fit(mdnrnn, loss_of_step, plan, log, checkpoint)

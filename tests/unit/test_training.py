@@ -145,6 +145,17 @@ def test_v_learns_and_encoding_is_v(store, task):
     assert data.dones.nonzero().flatten().tolist() == [27]  # the last step of the second episode
 
 
+def test_training_can_go_on_from_the_weights_before(store, task, vae, mdnrnn):
+    still = {"steps": 1, "batch_size": 4, "learning_rate": 1e-7, "precision": "float32"}
+    v = train_vae(store, task, VAEConfig(**still), 1, QUIET, start=vae)
+    m = train_mdnrnn(
+        encode_store(vae, store), task, MDNRNNConfig(**still, sequence_length=5), 1, QUIET, start=mdnrnn
+    )
+    for trained, start in ((v, vae), (m, mdnrnn)):
+        for a, b in zip(trained.parameters(), start.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
 def test_m_learns_a_predictable_world(task):
     """z moves by a tenth of the first action; the reward is the second action."""
     rng = torch.Generator().manual_seed(0)
