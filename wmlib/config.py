@@ -350,7 +350,7 @@ def _smoke() -> RunConfig:
 
 
 def _laptop() -> RunConfig:
-    """Two hours on two cores, from nothing."""
+    """Made for two hours on two cores, from nothing; not yet run from end to end."""
     return RunConfig(
         # Many short games: an explorer leaves the road within a hundred frames or so, and then sees
         # nothing but grass.

@@ -4,6 +4,7 @@ White noise hardly moves the car: its pushes cancel. A *Brownian* policy lets th
 and pulls it back to a mean, so that the car drives, turns, skids and leaves the road.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +36,7 @@ class Policy(Protocol):
         """Frames after which the game of this seed is cut, `horizon` at most."""
 
 
-class _NoisePolicy:
+class _NoisePolicy(ABC):
     """Policies that see nothing: each lane draws from a generator of its own.
 
     Every game also draws a temper: how sharply it steers, how much gas it gives, how often it brakes,
@@ -74,8 +75,9 @@ class _NoisePolicy:
     def begin(self, lane: int) -> None:
         self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
 
+    @abstractmethod
     def move(self, lane: int) -> None:
-        raise NotImplementedError
+        """Let a lane's state take its next step."""
 
 
 class BrownianPolicy(_NoisePolicy):
