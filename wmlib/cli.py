@@ -131,7 +131,7 @@ def _run(command: str, argv: list[str]) -> int:
     evolving = [every.index(stage) for stage in ("dream", "real") if stage in every]
     stages = {
         "run": every,
-        # With what lies between the two: the second look.
+        # With the rounds that lie between the two.
         "evolve": every[min(evolving) : max(evolving) + 1] if evolving else (),
     }.get(command, (command,))
     with terminate_like_ctrl_c():

@@ -66,21 +66,6 @@ class Controller:
             start = end
         return to_action(x, self.task)
 
-    def release_brake(self, params: Tensor) -> Tensor:
-        """The same driver (D,) with its foot just off the brake, whatever it sees.
-
-        Below zero the brake is clipped, and there it has no slope. A C that learned early that braking
-        costs points may have pressed it so far down that none of its descendants ever brakes: they all
-        score alike, and evolution can't find the brake again. From the edge it can.
-        """
-        inputs, outputs = self.layers[-1]
-        released = params.clone()
-        brake = released[-(inputs + self.config.bias) * outputs :].view(-1, outputs)[:, _BRAKE]
-        brake[:] = 0.0
-        if self.config.bias:
-            brake[-1] = _JUST_OFF
-        return released
-
 
 def to_action(raw: Tensor, task: Task) -> Tensor:
     """C's raw outputs (..., A) to the game's ranges (the paper's code)."""

@@ -70,10 +70,9 @@ def memories(mdnrnn: MDNRNN, data: Sequences, episode: int) -> tuple[Tensor, Ten
     return z, torch.cat([torch.zeros(1, h.shape[-1]), h[0]])
 
 
-def features_of(mdnrnn: MDNRNN, data: Sequences) -> Tensor:
-    """[z, h] at every frame of every episode, (frames, Z + H)."""
-    pairs = [memories(mdnrnn, data, episode) for episode in range(len(data.lengths))]
-    return torch.cat([torch.cat(pair, 1) for pair in pairs])
+def features_of(mdnrnn: MDNRNN, data: Sequences) -> list[Tensor]:
+    """[z, h] at every frame of each episode, (frames, Z + H)."""
+    return [torch.cat(memories(mdnrnn, data, episode), 1) for episode in range(len(data.lengths))]
 
 
 @torch.inference_mode()

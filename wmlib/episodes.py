@@ -37,26 +37,15 @@ class Episode:
 
 
 class EpisodeStore:
-    """A folder of episodes. Frames stay on the disk; what you index is read, and nothing else.
+    """A folder of episodes. Frames stay on the disk; what you index is read, and nothing else."""
 
-    Args:
-        folder: where they are, and where new ones go.
-        others: folders whose episodes are read as well.
-    """
-
-    def __init__(self, folder: Path, *others: Path):
+    def __init__(self, folder: Path):
         self.folder = Path(folder)
         self.manifest_path = self.folder / "manifest.json"
         self.rows: dict[int, dict] = {}
-        self._folder_of: dict[int, Path] = {}
         self._small: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for place in (self.folder, *map(Path, others)):
-            if (place / "manifest.json").exists():
-                rows = _read_manifest(place)
-                if twice := rows.keys() & self.rows.keys():
-                    raise ArtifactError(f"{place} holds seeds that another folder has too: {min(twice)}")
-                self.rows |= rows
-                self._folder_of |= dict.fromkeys(rows, place)
+        if self.manifest_path.exists():
+            self.rows = self._read_manifest()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,7 +60,7 @@ class EpisodeStore:
         return sum(row["length"] for row in self.rows.values())
 
     def path(self, seed: int) -> Path:
-        return self._folder_of[seed] / self.rows[seed]["file"]
+        return self.folder / self.rows[seed]["file"]
 
     def add(self, episode: Episode, about: dict) -> None:
         """Write the episode, then enter it in the manifest: a kill between the two loses only it."""
@@ -91,9 +80,7 @@ class EpisodeStore:
             "sha256": sha256(path),
             **about,
         }
-        self._folder_of[episode.seed] = self.folder
-        ours = [seed for seed in self.seeds if self._folder_of[seed] == self.folder]
-        rows = [{"seed": seed, **self.rows[seed]} for seed in ours]
+        rows = [{"seed": seed, **self.rows[seed]} for seed in self.seeds]
         save_json(self.manifest_path, {"format": _FORMAT, "episodes": rows})
 
     def frames(self, seed: int) -> np.ndarray:
@@ -154,23 +141,22 @@ class EpisodeStore:
         """Strike episodes whose file is gone from the manifest, so that they are recorded again."""
         self.rows = {seed: row for seed, row in self.rows.items() if self.path(seed).is_file()}
 
-
-def _read_manifest(folder: Path) -> dict[int, dict]:
-    path, remedy = folder / "manifest.json", f"delete the folder {folder} and collect again"
-    content = load_json(path, remedy)
-    try:
-        if content["format"] != _FORMAT:
-            raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
-        rows = {}
-        for row in content["episodes"]:
-            row = dict(row)
-            seed, length = int(row.pop("seed")), int(row["length"])
-            if Path(row["file"]).name != row["file"]:
-                raise ValueError(f"{row['file']!r} is not the name of a file in this folder")
-            if length < 1 or not isinstance(row["terminated"], bool) or not row["sha256"]:
-                raise ValueError(f"the row of seed {seed} makes no sense")
-            rows[seed] = row
-        return rows
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{path} is damaged or not ours ({error}); {remedy}"
-        raise ArtifactError(message) from error
+    def _read_manifest(self) -> dict[int, dict]:
+        remedy = f"delete the folder {self.folder} and collect again"
+        content = load_json(self.manifest_path, remedy)
+        try:
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+            rows = {}
+            for row in content["episodes"]:
+                row = dict(row)
+                seed, length = int(row.pop("seed")), int(row["length"])
+                if Path(row["file"]).name != row["file"]:
+                    raise ValueError(f"{row['file']!r} is not the name of a file in this folder")
+                if length < 1 or not isinstance(row["terminated"], bool) or not row["sha256"]:
+                    raise ValueError(f"the row of seed {seed} makes no sense")
+                rows[seed] = row
+            return rows
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"{self.manifest_path} is damaged or not ours ({error}); {remedy}"
+            raise ArtifactError(message) from error

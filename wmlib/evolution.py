@@ -4,7 +4,7 @@ pycma does the evolving. Here is what stands around it: the coordinates in which
 that a generation shares, tests of the mean in the real game, checkpoint and resume.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,18 +22,22 @@ from wmlib.training import seed_of
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 """evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
 
+LAG = 10
+"""Frames ahead that `SearchSpace.predictive` looks: a fifth of a second, a car's length or two."""
+
 
 @dataclass(frozen=True)
 class SearchSpace:
     """The coordinates x in which CMA-ES moves the first layer of C.
 
-    CMA-ES steps equally far in every direction, yet features differ a hundredfold in size, and the 256
-    of h repeat one another. So x weighs the principal components of the features, scaled to deviation
-    1. The way back is linear: what comes out is an ordinary C on the plain features.
+    CMA-ES steps equally far in every direction, yet features differ a hundredfold in size, the 256 of h
+    repeat one another, and the largest tell mostly where the car is on the road, not how fast it goes or
+    how the road bends. So x weighs combinations of features chosen for what they foretell. The way back
+    is linear: what comes out is an ordinary C on the plain features.
 
         C's parameters = origin + into(x)
 
-    mean: (F,). basis: (F, n), maps weights on components to weights on features.
+    mean: (F,). basis: (F, n), maps weights on combinations to weights on features.
     """
 
     controller: Controller
@@ -48,21 +52,32 @@ class SearchSpace:
         return cls(controller, origin, torch.zeros(size), torch.eye(size))
 
     @classmethod
-    def principal(
-        cls, controller: Controller, origin: Tensor, features: Tensor, components: int
+    def predictive(
+        cls, controller: Controller, origin: Tensor, episodes: Sequence[Tensor], components: int
     ) -> "SearchSpace":
-        """Components of recorded `features` (n, F), the `components` largest (0: all)."""
-        features = features[:, : controller.feature_size].double()
-        mean = features.mean(0)
-        covariance = (features - mean).T @ (features - mean) / len(features)
-        variance, directions = torch.linalg.eigh(covariance)  # ascending
-        variance, directions = variance.flip(0), directions.flip(1)
-        # A component of next to no size would be blown up to noise; below this it keeps its size.
-        scale = variance.clamp(min=1e-4 * float(variance[0])).sqrt()
-        count = components or len(variance)
-        # The sign of an eigenvector is anybody's choice: make it ours.
-        signs = directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
-        basis = (directions * signs / scale)[:, :count]
+        """The `components` (0: all) combinations of features that best foretell the features to come.
+
+        These are the canonical correlations between the features now and LAG frames later, scaled to
+        deviation 1: first what can be foretold best.
+
+        Args:
+            episodes: features of each, (T, F).
+        """
+        episodes = [e[:, : controller.feature_size].double() for e in episodes if len(e) > LAG]
+        if not episodes:
+            raise ValueError(f"predictive needs an episode longer than {LAG} frames")
+        every = torch.cat(episodes)
+        mean = every.mean(0)
+        variance, directions = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
+        # A direction of next to no size would be blown up to noise; below this it keeps its size.
+        whiten = directions / variance.clamp(min=1e-4 * float(variance[-1])).sqrt()
+        now = (torch.cat([e[:-LAG] for e in episodes]) - mean) @ whiten
+        later = (torch.cat([e[LAG:] for e in episodes]) - mean) @ whiten
+        foretelling, _, _ = torch.linalg.svd(now.T @ later / len(now))
+        basis = whiten @ foretelling[:, : components or None]
+        basis = basis / ((every - mean) @ basis).std(0)
+        # The sign of a direction is anybody's choice: make it ours.
+        basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
         return cls(controller, origin, mean.float(), basis.float())
 
     @property
@@ -114,7 +129,7 @@ def evolve(
     config: EvolutionConfig,
     space: SearchSpace,
     evaluate: Evaluate,
-    validate: Evaluate,
+    validate: Evaluate | None,
     stage: str,
     seed: int,
     log: RunLog,
@@ -125,7 +140,8 @@ def evolve(
 
     Args:
         evaluate: scores candidates in the world that `config` names.
-        validate: scores one controller in the real game: the only judge of which one is kept.
+        validate: scores one controller in the real game: the only judge of which one is kept. Without
+            it the last mean is kept.
     """
     progress = Progress()
     if checkpoint is not None and checkpoint.exists():
@@ -138,7 +154,7 @@ def evolve(
         strategy.tell(strategy.ask(), (-fitness).tolist())
         means = [*means, strategy.mean][-config.average :]
     first = len(progress.fitness)
-    if first == 0:
+    if first == 0 and validate:
         _validate(progress, space, [strategy.mean], 0, config, validate, stage, log)
     with log.bar(config.generations, stage, "generations", first) as bar:
         for generation in range(first, config.generations):
@@ -154,11 +170,14 @@ def evolve(
                 sigma=float(strategy.sigma), size=float(np.sqrt(np.square(strategy.mean).mean())),
             )  # fmt: skip
             done = generation + 1
-            if done % config.validate_every == 0 or done == config.generations:
+            if validate is None:
+                progress.best = space.params(np.mean(means, axis=0)[None])[0]
+            elif done % config.validate_every == 0 or done == config.generations:
                 _validate(progress, space, means, done, config, validate, stage, log)
             if checkpoint is not None:
                 _save(checkpoint, progress, digest)
-            bar.set_postfix(mean=f"{returns.mean():.0f}", real=f"{progress.best_score:.0f}")
+            real = {"real": f"{progress.best_score:.0f}"} if validate else {}
+            bar.set_postfix(mean=f"{returns.mean():.0f}", **real)
             bar.update()
     return progress
 

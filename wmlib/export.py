@@ -19,7 +19,7 @@ from wmlib.worlds import RealWorld
 WEIGHTS = ("vae", "mdnrnn", "dream_starts")
 """Files that are shipped in half precision. C stays as it is: it has 867 numbers."""
 CONTROLLERS = {"controller": "score", "controller_dream": "score_dream"}
-"""The controllers that are shipped and the files of their scores; the second never met the game."""
+"""The controllers that are shipped and the files of their scores; the second learned in dreams alone."""
 
 
 def export_run(
@@ -37,7 +37,10 @@ def export_run(
     run, out = Path(run), Path(out)
     remedy = f"finish the run with: python -m wmlib run --run-dir {run}"
     for name in (*WEIGHTS, *CONTROLLERS):
-        tensors, about = load_tensors(run / f"{name}.safetensors", remedy)
+        source = run / f"{name}.safetensors"
+        if name == "controller_dream" and (run / "controller_rounds.safetensors").exists():
+            source = run / "controller_rounds.safetensors"  # it went on learning, and still in dreams
+        tensors, about = load_tensors(source, remedy)
         if name in WEIGHTS:
             tensors = {key: value.to(torch.float16) for key, value in tensors.items()}
         save_tensors(out / f"{name}.safetensors", tensors, about)

@@ -21,6 +21,7 @@ class Perception:
         self.lanes = lanes
         padded = -(-lanes // _CHUNK) * _CHUNK
         self._z = torch.zeros(padded, self.task.z_size)
+        self._logvar = torch.zeros(padded, self.task.z_size)
         self._h = torch.zeros(padded, self.task.hidden_size)
         self._c = torch.zeros(padded, self.task.hidden_size)
         self._fresh = torch.zeros(padded, dtype=torch.bool)
@@ -28,6 +29,11 @@ class Perception:
     @property
     def z(self) -> Tensor:
         return self._z[: self.lanes]
+
+    @property
+    def logvar(self) -> Tensor:
+        """How unsure V is of z: the logarithm of its variance, (lanes, Z)."""
+        return self._logvar[: self.lanes]
 
     @torch.inference_mode()
     def restart(self, lanes: np.ndarray, frames: np.ndarray) -> None:
@@ -46,8 +52,9 @@ class Perception:
             part = chosen[start : start + _CHUNK]
             batch = np.zeros((_CHUNK, *frames.shape[1:]), np.uint8)
             batch[: len(part)] = frames[part]
-            mu, _ = self.vae.encode(to_images(torch.from_numpy(batch)))
+            mu, logvar = self.vae.encode(to_images(torch.from_numpy(batch)))
             self._z[torch.from_numpy(part)] = mu[: len(part)]
+            self._logvar[torch.from_numpy(part)] = logvar[: len(part)]
 
     @torch.inference_mode()
     def advance(self, actions: Tensor) -> None:

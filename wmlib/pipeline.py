@@ -22,8 +22,9 @@ from wmlib.envs.games import GameKind
 from wmlib.evaluation import evaluate
 from wmlib.evolution import SearchSpace, evolve
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rollouts import DriverThenExplorer, collect
-from wmlib.runfolder import RunFolder, dream_starts, kind_of
+from wmlib.rollouts import collect
+from wmlib.rounds import record, run_rounds
+from wmlib.runfolder import RunFolder, dream_starts
 from wmlib.runlog import RunLog
 from wmlib.training import seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE
@@ -54,53 +55,56 @@ class Pipeline:
         self.log.event(stage, 0, began=True)
         {
             "collect": self._collect, "vae": self._vae, "mdnrnn": self._mdnrnn,
-            "dream": self._evolve, "real": self._evolve, "evaluate": self._evaluate,
-        }[kind_of(stage)](stage)  # fmt: skip
+            "dream": lambda: self._evolve("dream"), "rounds": self._rounds,
+            "real": lambda: self._evolve("real"), "evaluate": self._evaluate,
+        }[stage]()  # fmt: skip
         seconds = round(time.monotonic() - began, 1)
         self.log.event(stage, -1, done=True, wall_seconds=seconds)
         self.files.mark_done(stage)
 
     # The stages
 
-    def _collect(self, stage: str) -> None:
-        config = getattr(self.config, stage)
-        make_policy = None
-        if config.policy == "driver":
-            vae, mdnrnn = self.files.load_vae(stage), self.files.load_mdnrnn(stage)
-            params = self.files.load_driver(stage)
-
-            def make_policy(lanes: int) -> DriverThenExplorer:
-                return DriverThenExplorer(
-                    vae, mdnrnn, self.controller, params[None], lanes,
-                    noise=config.noise, horizon=config.horizon, explore=config.explore,
-                )  # fmt: skip
-
+    def _collect(self) -> None:
         collect(
-            self.task, config, self.config.machine, self.files.episodes(stage), self.log, make_policy,
-            self.config.stage_hash(stage), stage,
+            self.task, self.config.collect, self.config.machine, self.files.episodes, self.log,
+            digest=self.config.stage_hash("collect"),
         )  # fmt: skip
 
-    def _vae(self, stage: str) -> None:
-        config, store = getattr(self.config, stage), self.files.store(stage)
+    def _vae(self) -> None:
+        store = self.files.store()
         store.verify()
         vae = train_vae(
-            store, self.task, config, self.config.seed, self.log, self.files.checkpoint(stage),
-            self.config.stage_hash(stage), stage,
-            self.files.load_vae(stage) if config.start == "previous" else None,
+            store, self.task, self.config.vae, self.config.seed, self.log,
+            self.files.checkpoint("vae"), self.config.stage_hash("vae"),
         )  # fmt: skip
-        self.files.save_weights(stage, vae.state_dict())
+        self.files.save_weights("vae", vae.state_dict())
         self.files.save_starts(dream_starts(vae, store))
 
-    def _mdnrnn(self, stage: str) -> None:
-        config, data = getattr(self.config, stage), self.files.sequences(stage)
+    def _mdnrnn(self) -> None:
         mdnrnn = train_mdnrnn(
-            data, self.task, config, self.config.seed, self.log, self.files.checkpoint(stage),
-            self.config.stage_hash(stage), stage,
-            self.files.load_mdnrnn(stage) if config.start == "previous" else None,
+            self.files.sequences(), self.task, self.config.mdnrnn, self.config.seed, self.log,
+            self.files.checkpoint("mdnrnn"), self.config.stage_hash("mdnrnn"),
         )  # fmt: skip
-        self.files.save_weights(stage, mdnrnn.state_dict())
+        self.files.save_weights("mdnrnn", mdnrnn.state_dict())
 
-    def _evaluate(self, stage: str) -> None:
+    def _rounds(self) -> None:
+        vae, machine, config = self.files.load_vae(), self.config.machine, self.config.rounds
+
+        def open_world(mdnrnn: MDNRNN, lanes: int) -> RealWorld:
+            workers = min(machine.worker_count, lanes)
+            return RealWorld(vae, mdnrnn, lanes, workers, config.horizon, machine.backend)
+
+        # Nothing in a round depends on how many follow, so a run can be given more of them.
+        one = dataclasses.replace(self.config, rounds=dataclasses.replace(config, rounds=1))
+        mdnrnn, params = run_rounds(
+            config, open_world, self.files.load_mdnrnn("rounds"), self.controller,
+            self.files.load_driver("rounds"), self.files.sequences(), self.folder / "rounds",
+            self.config.seed, self.log, one.stage_hash("rounds"),
+        )  # fmt: skip
+        self.files.save_weights("rounds", mdnrnn.state_dict())
+        self.files.save_driver("rounds", params)
+
+    def _evaluate(self) -> None:
         agent = load_agent(self.folder)
         lanes = min(self.config.machine.lanes, self.config.evaluate.episodes)
         horizon = self.config.evaluate.horizon
@@ -112,12 +116,10 @@ class Pipeline:
 
     def _evolve(self, stage: str) -> None:
         config: EvolutionConfig = getattr(self.config, stage)
-        vae, mdnrnn = self.files.load_vae(stage), self.files.load_mdnrnn(stage)
+        vae, mdnrnn = self.files.load_vae(), self.files.load_mdnrnn(stage)
         origin = torch.zeros(self.controller.size)
         if config.start == "previous":
             origin = self.files.load_driver(stage)
-            if config.release_brake:
-                origin = self.controller.release_brake(origin)
         with self._evaluators(stage, config, vae, mdnrnn) as (score_candidates, validate):
             space = self._search_space(stage, config, origin, vae, mdnrnn)
             # Nothing in a generation depends on how many follow, so a run can be given more of them.
@@ -137,18 +139,17 @@ class Pipeline:
         if config.components < 0:
             return SearchSpace.plain(self.controller, origin)
         if config.start == "zero":
-            features = features_of(mdnrnn, self.files.sequences(stage))
+            seen = self.files.sequences()
         else:
-            seen: list[torch.Tensor] = []
             games, machine = config.population, self.config.machine
             with RealWorld(
                 vae, mdnrnn, games, machine.worker_count, config.horizon, machine.backend
             ) as world:
                 rng = np.random.default_rng(seed_of(self.config.seed, "features"))
                 seeds = rng.integers(0, VALIDATION_SEEDS, games)
-                play(world, self.controller, origin[None], seeds, on_features=seen.append)
-            features = torch.cat(seen)
-        return SearchSpace.principal(self.controller, origin, features, config.components)
+                seen = record(world, self.controller, origin.expand(games, -1), seeds, config.patience)
+        features = features_of(mdnrnn, seen)
+        return SearchSpace.predictive(self.controller, origin, features, config.components)
 
     @contextlib.contextmanager
     def _evaluators(
@@ -169,7 +170,7 @@ class Pipeline:
             judge = real_world(config.validation_horizon, "exact")
             if config.world == "dream":
                 lanes = config.population * config.episodes
-                starts = dream_starts(vae, self.files.store(stage))
+                starts = dream_starts(vae, self.files.store())
                 world = DreamWorld(mdnrnn, starts, lanes, config.horizon, config.temperature)
             else:
                 world = real_world(config.horizon, machine.backend)

@@ -32,9 +32,6 @@ class Policy(Protocol):
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Actions (lanes, A) float32, in the game's units, given frames (lanes, 64, 64, 3)."""
 
-    def length(self, seed: int, horizon: int) -> int:
-        """Frames after which the game of this seed is cut, `horizon` at most."""
-
 
 class _NoisePolicy(ABC):
     """Policies that see nothing: each lane draws from a generator of its own.
@@ -68,9 +65,6 @@ class _NoisePolicy(ABC):
         # The state has mean 0 and deviation 1 in each element.
         actions = self.centre + self.spread * self.state
         return np.clip(actions, [-1, 0, 0], [1, 1, 1]).astype(np.float32)
-
-    def length(self, seed: int, horizon: int) -> int:
-        return horizon
 
     def begin(self, lane: int) -> None:
         self.state[lane] = self.rngs[lane].normal(size=self.task.action_size)
@@ -107,8 +101,7 @@ class NoisyController:
     """A controller that sees the game through V and M, with Brownian noise on its actions.
 
     Args:
-        noise: 0 for the controller alone, 1 for Brownian actions alone; between, a mixture. One number,
-            or one for each lane.
+        noise: 0 for the controller alone, 1 for Brownian actions alone; between, a mixture.
     """
 
     def __init__(
@@ -123,7 +116,7 @@ class NoisyController:
         self.perception = Perception(vae, mdnrnn, lanes)
         self.controller, self.params = controller, params
         self.explorer = BrownianPolicy(mdnrnn.task, lanes)
-        self.noise = np.full(lanes, noise)
+        self.noise = noise
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         self.explorer.restart(lanes, seeds, frames)
@@ -134,47 +127,9 @@ class NoisyController:
         features = self.perception.features()
         chosen = self.controller.act(self.params, features[None])[0].numpy()
         explored = self.explorer.act(active, frames)
-        share = self.noise[:, None]
-        actions = ((1 - share) * chosen + share * explored).astype(np.float32)
+        actions = ((1 - self.noise) * chosen + self.noise * explored).astype(np.float32)
         self.perception.advance(torch.from_numpy(actions))
         return actions
-
-    def length(self, seed: int, horizon: int) -> int:
-        return horizon
-
-
-class DriverThenExplorer(NoisyController):
-    """C drives up to a moment drawn for each game; from there an explorer has the wheel alone.
-
-    An explorer that starts on the grid never sees a hairpin at speed. A driver alone does only what is
-    right, and M would learn that all goes well whatever one does. So: a driver to get there, an
-    explorer to try things out.
-
-    Args:
-        noise: share of the explorer while C drives.
-        horizon, explore: the moment lies between 0 and horizon - explore.
-    """
-
-    def __init__(self, *args, noise: float, horizon: int, explore: int):
-        super().__init__(*args)
-        self.driving_noise, self.horizon, self.explore = noise, horizon, explore
-        self.left = np.zeros(len(self.noise), int)  # frames before C hands over
-
-    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
-        super().restart(lanes, seeds, frames)
-        for lane in np.flatnonzero(lanes):
-            self.left[lane] = self._hand_over(seeds[lane])
-
-    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        self.noise = np.where(self.left > 0, self.driving_noise, 1.0)
-        self.left -= active
-        return super().act(active, frames)
-
-    def length(self, seed: int, horizon: int) -> int:
-        return min(horizon, self._hand_over(seed) + self.explore)
-
-    def _hand_over(self, seed: int) -> int:
-        return int(np.random.default_rng([seed, 9]).integers(0, self.horizon - self.explore + 1))
 
 
 POLICIES = {"brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy}
@@ -188,13 +143,12 @@ def collect(
     log: RunLog,
     make_policy: Callable[[int], Policy] | None = None,
     digest: str = "",
-    stage: str = "collect",
 ) -> EpisodeStore:
     """Record `config.episodes` games into `folder`; those that are there already are kept.
 
     Args:
         make_policy: makes who plays, for so many lanes; by default the explorer that `config.policy`
-            names. A driver has to be made for it.
+            names.
         digest: of the configuration; a folder with episodes of another one is refused.
     """
     store = EpisodeStore(folder)
@@ -212,11 +166,11 @@ def collect(
     about = {"policy": config.policy, "task": task.name, "digest": digest, **game_versions()}
     with (
         open_games(task.name, lanes, machine.worker_count, machine.backend) as games,
-        log.bar(len(wanted), stage, "episodes", len(wanted) - len(missing)) as bar,
+        log.bar(len(wanted), "collect", "episodes", len(wanted) - len(missing)) as bar,
     ):
         for episode in _record(games, policy, missing, config.horizon):
             store.add(episode, about)
-            log.event(stage, len(store), seed=episode.seed, length=len(episode))
+            log.event("collect", len(store), seed=episode.seed, length=len(episode))
             bar.update()
     return store
 
@@ -232,14 +186,13 @@ def _record(
     frames = games.reset(seed_of_lane)
     policy.restart(active, seed_of_lane, frames)
     tapes = [_Tape(frames[lane]) for lane in range(lanes)]
-    longest = [policy.length(seed, horizon) for seed in seed_of_lane]
     while active.any():
         actions = policy.act(active, frames)
         frames, rewards, terminated = games.step(actions, active)
         ended = np.zeros(lanes, bool)
         for lane in np.flatnonzero(active):
             tapes[lane].add(frames[lane], actions[lane], rewards[lane])
-            ended[lane] = terminated[lane] or len(tapes[lane].actions) >= longest[lane]
+            ended[lane] = terminated[lane] or len(tapes[lane].actions) >= horizon
         if not ended.any():
             continue
         new_seeds: list[int | None] = [None] * lanes
@@ -255,7 +208,6 @@ def _record(
             policy.restart(fresh, seed_of_lane, frames)
             for lane in np.flatnonzero(fresh):
                 tapes[lane] = _Tape(frames[lane])
-                longest[lane] = policy.length(seed_of_lane[lane], horizon)
 
 
 class _Tape:

@@ -19,8 +19,8 @@ from wmlib.worlds import DreamStarts
 class RunFolder:
     """A run's folder.
 
-    Each stage reads what the newest stages before it made: mdnrnn2 the V of vae2, dream that of vae.
-    So all weights are kept under `stages/`. The plain names, `vae.safetensors` and so on, hold the
+    Each stage reads what the newest stages before it made: dream the M of mdnrnn, real that of rounds.
+    So all weights are kept under `stages/`. The plain names, `mdnrnn.safetensors` and so on, hold the
     newest.
     """
 
@@ -29,18 +29,7 @@ class RunFolder:
         self.task = find_task(config.task)
         save_json(self.path / "config.json", dataclasses.asdict(config))
 
-    # Which stage
-
-    def earlier(self, stage: str, *kinds: str) -> list[str]:
-        """Stages of these kinds that come before, in their order."""
-        before = self.config.stages[: self.config.stages.index(stage)]
-        return [name for name in before if kind_of(name) in kinds]
-
-    def newest(self, stage: str, *kinds: str) -> str:
-        earlier = self.earlier(stage, *kinds)
-        if not earlier:
-            raise ConfigError(f"{stage} needs a stage before it that is one of: {', '.join(kinds)}")
-        return earlier[-1]
+    # Stages
 
     def is_done(self, stage: str) -> bool:
         """Whether the stage was finished under the same configuration."""
@@ -58,31 +47,29 @@ class RunFolder:
 
     # V, M and C
 
-    def load_vae(self, stage: str) -> VAE:
-        """The newest V that was there before the stage."""
+    def load_vae(self) -> VAE:
         vae = VAE(self.task.z_size)
-        self._load_weights(vae, self.newest(stage, "vae"))
+        self._load_weights(vae, "vae")
         return vae.to(memory_format=torch.channels_last).eval()
 
     def load_mdnrnn(self, stage: str) -> MDNRNN:
         """The newest M that was there before the stage."""
         mdnrnn = MDNRNN(self.task)
-        self._load_weights(mdnrnn, self.newest(stage, "mdnrnn"))
+        self._load_weights(mdnrnn, self._newest(stage, "mdnrnn", "rounds"))
         return mdnrnn.eval()
 
     def load_driver(self, stage: str) -> torch.Tensor:
         """The newest C, (D,), that was there before the stage."""
-        newest = self.newest(stage, "dream", "real")
-        remedy = f"first run: python -m wmlib run --run-dir {self.path}"
-        tensors, _ = load_tensors(self.path / f"controller_{newest}.safetensors", remedy)
+        newest = self._newest(stage, "dream", "rounds", "real")
+        tensors, _ = load_tensors(self.path / f"controller_{newest}.safetensors", self._remedy(newest))
         return tensors["params"].float()
 
     def save_weights(self, stage: str, weights: dict) -> None:
         """For the stages to come; and under the plain name, for those who use the run."""
         save_tensors(self._weights(stage), weights, self._about())
-        self._save(kind_of(stage), weights)
+        self._save("vae" if stage == "vae" else "mdnrnn", weights)
 
-    def save_driver(self, stage: str, params: torch.Tensor, validated: float) -> None:
+    def save_driver(self, stage: str, params: torch.Tensor, validated: float | None = None) -> None:
         about = {"stage": stage, "validated": validated}
         for name in (f"controller_{stage}", "controller"):
             self._save(name, {"params": params}, about)
@@ -93,10 +80,20 @@ class RunFolder:
     def _save(self, name: str, tensors: dict, about: dict | None = None) -> None:
         save_tensors(self.path / f"{name}.safetensors", tensors, self._about() | (about or {}))
 
+    def _newest(self, stage: str, *makers: str) -> str:
+        """The last of these stages that comes before `stage`."""
+        before = self.config.stages[: self.config.stages.index(stage)]
+        found = [name for name in before if name in makers]
+        if not found:
+            raise ConfigError(f"{stage} needs a stage before it that is one of: {', '.join(makers)}")
+        return found[-1]
+
     def _load_weights(self, module: torch.nn.Module, stage: str) -> None:
-        command = stage if stage == kind_of(stage) else "run"
-        remedy = f"first run: python -m wmlib {command} --run-dir {self.path}"
-        load_module(module, self._weights(stage), remedy)
+        load_module(module, self._weights(stage), self._remedy(stage))
+
+    def _remedy(self, stage: str) -> str:
+        command = stage if stage in ("vae", "mdnrnn") else "evolve"
+        return f"first run: python -m wmlib {command} --run-dir {self.path}"
 
     def _weights(self, stage: str) -> Path:
         return self.path / "stages" / f"{stage}.safetensors"
@@ -110,14 +107,13 @@ class RunFolder:
 
     # Episodes
 
-    def episodes(self, stage: str) -> Path:
-        """Where a stage that collects puts them."""
-        return self.path / stage.replace("collect", "episodes")
+    @property
+    def episodes(self) -> Path:
+        return self.path / "episodes"
 
-    def store(self, stage: str) -> EpisodeStore:
-        """All episodes that were recorded before the stage."""
-        folders = [self.episodes(name) for name in self.earlier(stage, "collect")]
-        store = EpisodeStore(*folders or [self.episodes("collect")])
+    def store(self) -> EpisodeStore:
+        """The explorers' episodes."""
+        store = EpisodeStore(self.episodes)
         if len(store) == 0:
             raise ArtifactError(
                 f"{store.folder} holds no episodes; first run: "
@@ -125,25 +121,17 @@ class RunFolder:
             )
         return store
 
-    def sequences(self, stage: str) -> Sequences:
+    def sequences(self) -> Sequences:
         """Encoded episodes: from the file where V has not changed since, else made anew."""
         path = self.path / "encoded.safetensors"
-        digest = self.config.stage_hash(self.newest(stage, "collect", "vae"))
+        digest = self.config.stage_hash("vae")
         if path.exists():
             tensors, about = load_tensors(path)
             if about.get("digest") == digest:
-                lengths = tensors.pop("lengths").tolist()
-                return Sequences(**tensors, lengths=lengths)
-        data = encode_store(self.load_vae(stage), self.store(stage), self.log)
-        tensors = {f.name: getattr(data, f.name) for f in dataclasses.fields(data)}
-        tensors["lengths"] = torch.tensor(data.lengths)
-        save_tensors(path, tensors, {"digest": digest})
+                return Sequences.from_tensors(tensors)
+        data = encode_store(self.load_vae(), self.store(), self.log)
+        save_tensors(path, data.as_tensors(), {"digest": digest})
         return data
-
-
-def kind_of(stage: str) -> str:
-    """What a stage does: vae2 is a second vae."""
-    return stage.removesuffix("2")
 
 
 @torch.inference_mode()

@@ -171,21 +171,16 @@ def train_vae(
     log: RunLog,
     checkpoint: Path | None = None,
     digest: str = "",
-    stage: str = "vae",
-    start: VAE | None = None,
 ) -> VAE:
-    """Train V on frames drawn evenly from all episodes, from random weights or on from `start`."""
+    """Train V on frames drawn evenly from all episodes."""
     device = best_device()
-    torch.manual_seed(seed_of(seed, stage, "weights"))
-    vae = VAE(task.z_size)
-    if start is not None:
-        vae.load_state_dict(start.state_dict())
-    vae = vae.to(device, memory_format=torch.channels_last)
+    torch.manual_seed(seed_of(seed, "vae", "weights"))
+    vae = VAE(task.z_size).to(device, memory_format=torch.channels_last)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, stage, "frames", step))
+        rng = np.random.default_rng(seed_of(seed, "vae", "frames", step))
         frames = torch.from_numpy(store.sample_frames(rng, config.batch_size))
-        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, stage, step))
+        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, "vae", step))
         x = to_images(frames.to(device))
         reconstruction, mu, logvar = vae(x, noise.to(device))
         loss, error, kl = vae_loss(
@@ -193,7 +188,7 @@ def train_vae(
         )
         return loss, {"loss": loss, "squared_error": error, "kl": kl}
 
-    plan = FitPlan(stage, config.steps, config.learning_rate, config.anneal, config.precision, digest)
+    plan = FitPlan("vae", config.steps, config.learning_rate, config.anneal, config.precision, digest)
     fit(vae, loss_of_step, plan, log, checkpoint)
     return vae.cpu().float()
 
@@ -211,6 +206,14 @@ class Sequences:
     rewards: Tensor
     dones: Tensor
     lengths: list[int]
+
+    def as_tensors(self) -> dict[str, Tensor]:
+        """For a file."""
+        return vars(self) | {"lengths": torch.tensor(self.lengths)}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> "Sequences":
+        return cls(**tensors | {"lengths": tensors["lengths"].tolist()})
 
     def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.

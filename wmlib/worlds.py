@@ -262,7 +262,6 @@ def play(
     seeds: Sequence[int] | np.ndarray,
     patience: int = 0,
     on_finish: Callable[[int, float], None] | None = None,
-    on_features: Callable[[Tensor], None] | None = None,
 ) -> np.ndarray:
     """Play every controller on every seed.
 
@@ -272,7 +271,6 @@ def play(
         params: (P, D). seeds: (R,) common to all, or (P, R).
         patience: end an episode after so many steps without a positive reward; 0 never does.
         on_finish: called with (index of the game, its return) as games end.
-        on_features: called at each step with the features (n, F) of the games that go on.
 
     Returns:
         returns (P, R), float64.
@@ -295,8 +293,6 @@ def play(
     lane_params = controllers()  # (lanes, D)
     waited = np.zeros(lanes, int)
     while not idle.all():
-        if on_features:
-            on_features(features[torch.from_numpy(~idle)].clone())
         actions = controller.act(lane_params, features[:, None])[:, 0]  # (lanes, A)
         features, rewards, terminated, truncated, _ = world.step(actions)
         busy = ~idle

@@ -54,7 +54,7 @@ def undisturbed(tmp_path_factory):
 
 
 def assert_same(folder, other):
-    for name in ("vae", "mdnrnn", "controller_dream", "controller"):
+    for name in ("vae", "mdnrnn", "controller_dream", "controller_rounds", "controller"):
         ours, theirs = (load_tensors(f / f"{name}.safetensors")[0] for f in (folder, other))
         assert ours.keys() == theirs.keys()
         for key in ours:
@@ -70,7 +70,7 @@ def assert_same(folder, other):
         ("vae", 12, signal.SIGINT),
         ("mdnrnn", 9, signal.SIGTERM),
         ("dream", 3, signal.SIGKILL),
-        ("vae2", 2, signal.SIGTERM),
+        ("rounds", 1, signal.SIGTERM),
         ("real", 1, signal.SIGINT),
     ],
 )

@@ -38,22 +38,3 @@ def test_z_alone_ignores_the_memory(task):
     other = features.clone()
     other[..., 32:] = 0
     assert torch.equal(controller.act(params, features), controller.act(params, other))
-
-
-def test_silent_outputs_coast_with_half_gas_and_no_brake(task):
-    assert to_action(torch.zeros(1, 3), task).tolist() == [[0.0, 0.5, 0.0]]
-    extreme = to_action(torch.tensor([[-50.0, -50.0, -50.0], [50.0, 50.0, 50.0]]), task)
-    assert extreme.tolist() == [[-1.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
-
-
-@pytest.mark.parametrize("hidden", [0, 4])
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_released_brake_is_off_but_within_reach(task, hidden, bias):
-    controller = Controller(task, ControllerConfig(bias=bias, hidden=hidden))
-    params, features = torch.randn(controller.size), torch.randn(1, 500, 288)
-    released = controller.release_brake(params)
-    before, after = (controller.act(p[None], features) for p in (params, released))
-    assert torch.equal(before[..., :2], after[..., :2])  # it steers and gives gas as before
-    assert (before[..., 2] > 0).any() and not (after[..., 2] > 0).any()
-    nearby = controller.act((released + 0.1 * torch.randn(controller.size))[None], features)
-    assert (nearby[..., 2] > 0).float().mean() > 0.1

@@ -68,7 +68,9 @@ def test_memories_are_aligned_with_frames(mdnrnn):
     assert torch.equal(seen, z[11:32]) and h.shape == (21, 256) and h[0].abs().max() == 0
     expected, _ = mdnrnn.lstm(torch.cat([z[None, 11:12], actions[None, 10:11]], -1))
     torch.testing.assert_close(h[1], expected[0, 0])
-    assert features_of(mdnrnn, data).shape == (32, 288)
+    features = features_of(mdnrnn, data)
+    assert [len(f) for f in features] == [11, 21]
+    assert torch.equal(features[1], torch.cat([seen, h], 1))
 
 
 def test_drift_of_copying_is_exact(mdnrnn):

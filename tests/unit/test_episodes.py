@@ -76,22 +76,3 @@ def test_a_missing_episode_can_be_struck_and_recorded_again(store):
     again = EpisodeStore(store.folder)
     again.forget_missing()
     assert again.seeds == [3, 9]
-
-
-def test_several_folders_read_as_one_and_only_the_first_is_written(store, make_episode, tmp_path):
-    second = EpisodeStore(tmp_path / "second")
-    second.add(make_episode(7, 12), {"digest": ""})
-    both = EpisodeStore(store.folder, second.folder)
-    assert both.seeds == [3, 5, 7, 9] and both.steps == 70
-    np.testing.assert_array_equal(both.episode(7).frames, make_episode(7, 12).frames)
-    both.verify()
-    both.add(make_episode(1, 4), {"digest": ""})
-    assert EpisodeStore(store.folder).seeds == [1, 3, 5, 9]
-    assert EpisodeStore(second.folder).seeds == [7]
-
-
-def test_folders_with_the_same_game_are_refused(store, make_episode, tmp_path):
-    second = EpisodeStore(tmp_path / "second")
-    second.add(make_episode(5, 12), {"digest": ""})
-    with pytest.raises(ArtifactError, match="second holds seeds that another folder has too: 5"):
-        EpisodeStore(store.folder, second.folder)

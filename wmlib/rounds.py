@@ -1,0 +1,246 @@
+"""The world model and its driver teach each other, round after round (section 5, iterative training).
+
+A driver gets to what no explorer has seen: hairpins, at speed. So, again and again, a crowd of C's near
+relatives plays the game, M goes on learning from their games and from the explorers', and C goes on
+learning in M's dream.
+
+Why relatives, and not C with chance on its actions? M would take whatever C itself would not have done
+for the beginning of a crash, and then no change to C looks good in a dream. Each relative drives by a
+rule of its own; M learns what difference the rule makes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.artifacts import load_tensors, save_tensors
+from wmlib.config import VALIDATION_SEEDS, RoundsConfig
+from wmlib.controller import Controller
+from wmlib.diagnostics import features_of
+from wmlib.evolution import SearchSpace, evolve
+from wmlib.mdnrnn import MDNRNN, Stepper
+from wmlib.runlog import RunLog
+from wmlib.training import Sequences, seed_of, train_mdnrnn
+from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
+
+STAGE = "rounds"
+_STARTS_OF_A_GAME = 8
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Two sets of sequences, of which the second makes up a fixed `share` of every batch.
+
+    It has what `train_mdnrnn` asks of its data.
+    """
+
+    first: Sequences
+    second: Sequences
+    share: float
+
+    def __post_init__(self):
+        for name in ("mu", "logvar", "actions", "rewards", "dones"):
+            both = torch.cat([getattr(self.first, name), getattr(self.second, name)])
+            object.__setattr__(self, name, both)
+
+    def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        of_second = round(count * self.share)
+        frames, steps, mask = self.first.batch(rng, count - of_second, length)
+        more_frames, more_steps, more_mask = self.second.batch(rng, of_second, length)
+        return (
+            torch.cat([frames, more_frames + len(self.first.mu)]),
+            torch.cat([steps, more_steps + len(self.first.actions)]),
+            torch.cat([mask, more_mask]),
+        )
+
+
+def join(parts: list[Sequences]) -> Sequences:
+    """Episodes of all parts, one after the other."""
+    names = [f.name for f in fields(Sequences) if f.name != "lengths"]
+    tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    return Sequences(**tensors, lengths=[n for part in parts for n in part.lengths])
+
+
+def record(
+    world: RealWorld,
+    controller: Controller,
+    params: Tensor,
+    seeds: np.ndarray,
+    patience: int = 0,
+    log: RunLog | None = None,
+) -> Sequences:
+    """One game of each controller, kept as what V saw of it.
+
+    Args:
+        params: (N, D), where N is the world's lanes. seeds: (N,).
+        patience: end a game after so many steps without a positive reward; 0 never does.
+    """
+    log = log or RunLog(quiet=True)
+    features, _ = world.reset(seed=[int(seed) for seed in seeds])
+    see = world.perception
+    mus, logvars, actions, rewards, dones = [see.z.clone()], [see.logvar.clone()], [], [], []
+    playing = np.ones(world.lanes, bool)
+    lengths, waited = np.zeros(world.lanes, int), np.zeros(world.lanes, int)
+    with log.bar(world.lanes, STAGE, "games") as bar:
+        while playing.any():
+            action = controller.act(params, features[:, None])[:, 0]
+            features, reward, terminated, truncated, _ = world.step(action)
+            mus.append(see.z.clone())
+            logvars.append(see.logvar.clone())
+            actions.append(action)
+            rewards.append(torch.from_numpy(np.array(reward, np.float32)))
+            dones.append(torch.from_numpy((terminated & playing).astype(np.float32)))
+            lengths += playing
+            waited = np.where(reward > 0, 0, waited + 1)
+            bored = (waited >= patience) if patience else np.zeros(world.lanes, bool)
+            finished = playing & (terminated | truncated | bored)
+            world.stop(finished)
+            playing &= ~finished
+            bar.update(int(finished.sum()))
+
+    def cut(steps: list[Tensor], extra: int = 0) -> Tensor:
+        whole = torch.stack(steps, 1)  # (N, T, ...)
+        return torch.cat([whole[lane, : n + extra] for lane, n in enumerate(lengths)])
+
+    return Sequences(
+        cut(mus, 1), cut(logvars, 1), cut(actions), cut(rewards), cut(dones), lengths.tolist()
+    )
+
+
+def returns_of(data: Sequences) -> np.ndarray:
+    """The sum of rewards of each episode."""
+    return np.array([float(part.sum()) for part in data.rewards.split(data.lengths)])
+
+
+@torch.inference_mode()
+def moments(mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, margin: int = 90) -> DreamStarts:
+    """Moments of recorded games to dream on from, with all that M remembers there.
+
+    Args:
+        margin: frames before the end of a game that are left out. The crash, or the boredom, that ended
+            it is already under way there.
+    """
+    cell, task = Stepper(mdnrnn), mdnrnn.task
+    mus = data.mu.split([n + 1 for n in data.lengths])
+    logvars = data.logvar.split([n + 1 for n in data.lengths])
+    actions = data.actions.split(data.lengths)
+    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in data.lengths]
+    h = c = torch.zeros(len(mus), task.hidden_size)
+    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    for t in range(1 + max(int(moment.max()) for moment in chosen)):
+        for episode, moment in enumerate(chosen):
+            if t not in moment:
+                continue
+            row = (mus[episode][t], logvars[episode][t], h[episode], c[episode])
+            rows += [row] * int((moment == t).sum())
+        # An episode that is over repeats its last frame; nothing is asked of it any more.
+        z = torch.stack([mu[min(t, len(mu) - 1)] for mu in mus])
+        action = torch.stack([a[min(t, len(a) - 1)] for a in actions])
+        inputs = [z, action]
+        if task.restart_input:
+            inputs.append(torch.full((len(mus), 1), float(t == 0)))
+        h, c = cell(torch.cat(inputs, 1), h, c)
+    return DreamStarts(*map(torch.stack, zip(*rows, strict=True)))
+
+
+def run_rounds(
+    config: RoundsConfig,
+    open_world: Callable[[MDNRNN, int], RealWorld],
+    mdnrnn: MDNRNN,
+    controller: Controller,
+    params: Tensor,
+    explored: Sequences,
+    folder: Path,
+    seed: int,
+    log: RunLog,
+    digest: str = "",
+) -> tuple[MDNRNN, Tensor]:
+    """All rounds. Those that `folder` holds already, of the same digest, are not run again.
+
+    Args:
+        open_world: opens so many real games, seen through V and the given M.
+        mdnrnn, params: M and C (D,) to begin with. explored: the explorers' episodes.
+
+    Returns:
+        the last M, and the last C (D,).
+    """
+    first = 0
+    state = folder / "state.safetensors"
+    if state.exists():
+        tensors, about = load_tensors(state, f"delete {folder}: the rounds then start from the first")
+        if about.get("digest") == digest and int(about["rounds"]) <= config.rounds:
+            first, params = int(about["rounds"]), tensors.pop("params")
+            mdnrnn.load_state_dict(tensors)
+
+    def play_games(params: Tensor, rng: np.random.Generator) -> Sequences:
+        seeds = rng.integers(0, VALIDATION_SEEDS, len(params))
+        with open_world(mdnrnn, len(params)) as world:
+            return record(world, controller, params, seeds, config.patience, log)
+
+    selves = max(1, config.games // 8)
+    for number in range(first, config.rounds):
+        rng = np.random.default_rng(seed_of(seed, STAGE, number))
+        # The search's coordinates are fitted to what C sees: in the games of the round before, or, in
+        # the first, in some that it plays for it.
+        seen = _load_games(folder, number - 1, digest)
+        if seen is None:
+            seen = play_games(params.expand(selves, -1), rng)
+        space = SearchSpace.predictive(controller, params, features_of(mdnrnn, seen), config.components)
+        games = _load_games(folder, number, digest)
+        if games is None:
+            crowd = rng.standard_normal((config.games, space.size)) * config.spread
+            crowd[:selves] = 0  # C itself, to know how it does
+            games = play_games(space.params(crowd), rng)
+            _save_games(folder, number, games, digest)
+        returns = returns_of(games)
+        itself = returns[:selves]
+        log.event(
+            STAGE, number, crowd=float(returns.mean()), itself=float(itself.mean()),
+            frames=sum(games.lengths),
+        )  # fmt: skip
+        log.say(
+            f"round {number + 1} of {config.rounds}: C earns {itself.mean():.0f} in the game, "
+            f"its relatives {returns.mean():.0f} on average"
+        )
+        recent = range(max(0, number + 1 - config.recent), number + 1)
+        loaded = [_load_games(folder, i, digest) for i in recent]
+        blend = Blend(explored, join([part for part in loaded if part]), config.share)
+        mdnrnn = train_mdnrnn(
+            blend, mdnrnn.task, config.mdnrnn, seed_of(seed, STAGE, number), log,
+            folder / "mdnrnn.safetensors", f"{digest}-{number}", STAGE, mdnrnn,
+        ).eval()  # fmt: skip
+        lanes = config.dream.population * config.dream.episodes
+        starts = moments(mdnrnn, games, rng)
+        dream = DreamWorld(mdnrnn, starts, lanes, config.dream.horizon, config.dream.temperature)
+
+        def score(candidates: Tensor, seeds: np.ndarray, dream: DreamWorld = dream) -> np.ndarray:
+            return play(dream, controller, candidates, seeds)
+
+        progress = evolve(
+            config.dream, space, score, None, STAGE, seed_of(seed, STAGE, number, "dream"), log
+        )
+        params = progress.best
+        tensors = {"params": params, **mdnrnn.state_dict()}
+        save_tensors(state, tensors, {"digest": digest, "rounds": number + 1})
+    return mdnrnn, params
+
+
+def _games(folder: Path, number: int) -> Path:
+    return folder / f"games-{number:02d}.safetensors"
+
+
+def _save_games(folder: Path, number: int, games: Sequences, digest: str) -> None:
+    save_tensors(_games(folder, number), games.as_tensors(), {"digest": digest})
+
+
+def _load_games(folder: Path, number: int, digest: str) -> Sequences | None:
+    """The games of a round, or None where there are none of this digest."""
+    path = _games(folder, number)
+    if not path.exists():
+        return None
+    tensors, about = load_tensors(path, f"delete {folder}: the rounds then start from the first")
+    return Sequences.from_tensors(tensors) if about.get("digest") == digest else None
