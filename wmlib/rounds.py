@@ -214,7 +214,9 @@ def run_rounds(
             folder / "mdnrnn.safetensors", f"{digest}-{number}", STAGE, mdnrnn,
         ).eval()  # fmt: skip
         lanes = config.dream.population * config.dream.episodes
-        starts = moments(mdnrnn, games, rng)
+        # A generator of its own: a round that is taken up again does not draw its games anew.
+        chance = np.random.default_rng(seed_of(seed, STAGE, number, "moments"))
+        starts = moments(mdnrnn, games, chance)
         dream = DreamWorld(mdnrnn, starts, lanes, config.dream.horizon, config.dream.temperature)
 
         def score(candidates: Tensor, seeds: np.ndarray, dream: DreamWorld = dream) -> np.ndarray:

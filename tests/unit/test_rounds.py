@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from wmlib import rounds
 from wmlib.config import EvolutionConfig, MDNRNNConfig, RoundsConfig
 from wmlib.diagnostics import memories
 from wmlib.mdnrnn import MDNRNN
@@ -15,6 +16,10 @@ from wmlib.training import Sequences
 from wmlib.worlds import RealWorld, play
 
 QUIET = RunLog(quiet=True)
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
 
 
 def data_of(lengths, fill=0.0):
@@ -79,8 +84,18 @@ def config():
     )  # fmt: skip
 
 
-def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(tmp_path, config, vae, mdnrnn, controller):
-    def go(folder, rounds, opened=None):
+def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(
+    tmp_path, config, vae, mdnrnn, controller, monkeypatch
+):
+    starts = []  # of every dream: so small a search may pick the same C from different ones
+
+    def noted_moments(*inputs):
+        starts.append(moments(*inputs, margin=0))
+        return starts[-1]
+
+    monkeypatch.setattr(rounds, "moments", noted_moments)
+
+    def go(folder, count, opened=None):
         def open_world(m, lanes):
             if opened is not None:
                 opened.append(lanes)
@@ -90,7 +105,7 @@ def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(tmp_path, config, 
 
         m = MDNRNN(mdnrnn.task)
         m.load_state_dict(mdnrnn.state_dict())
-        more = dataclasses.replace(config, rounds=rounds)
+        more = dataclasses.replace(config, rounds=count)
         start = torch.zeros(controller.size)
         return run_rounds(more, open_world, m, controller, start, data_of([40] * 3), folder, 1, QUIET)
 
@@ -98,8 +113,13 @@ def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(tmp_path, config, 
     assert params.abs().max() > 0 and not torch.equal(m.head.weight, mdnrnn.head.weight)
     with pytest.raises(KeyboardInterrupt):
         go(tmp_path / "parts", 2, opened=[])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # its games are recorded
+        patch.setattr(rounds, "evolve", interrupted)
+        go(tmp_path / "parts", 2)
     again, resumed = go(tmp_path / "parts", 2)
     assert torch.equal(resumed, params) and torch.equal(again.head.weight, m.head.weight)
+    for i, expected in zip((2, 3, 4), (0, 1, 1), strict=True):
+        torch.testing.assert_close(starts[i].mu, starts[expected].mu, rtol=0, atol=0)
     opened = []
     go(tmp_path / "parts", 3, opened)
     assert opened == [4]  # one more round, and its games alone
