@@ -29,12 +29,13 @@ lab: setup       ## open JupyterLab on the first notebook
 	if [ "$$(id -u)" = 0 ]; then flags="--allow-root"; fi; \
 	if ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
 	  flags="$$flags --no-browser"; echo "No browser here: open the address that JupyterLab prints below."; fi; \
-	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags notebooks/00_start_here.ipynb
+	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags --ServerApp.root_dir=. \
+	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600
+	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -rs
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif

@@ -19,7 +19,8 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 for a bad input, or 130 when stopped."""
+    """Run one command. Returns the exit status: 0, 2 for a bad input, 130 when stopped, or 1 for a
+    machine that the doctor found broken."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
@@ -28,6 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     if command not in COMMANDS:
         print(f"error: there is no command {command!r}\n\n{_usage()}", file=sys.stderr)
         return 2
+    if command == "doctor":  # works where packages are missing: that is what it is for
+        from wmlib import doctor
+
+        return doctor.main(rest)
     from wmlib import cli
 
     return cli.run_command(command, rest)

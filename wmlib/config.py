@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 VALIDATION_SEEDS = 1_000_000
 """Seeds below are for training; from here on for choosing between checkpoints."""
@@ -39,9 +39,19 @@ def _check_range(config: object, low: float, high: float, *names: str) -> None:
         _check(config, name, low <= getattr(config, name) <= high, f"from {low:g} to {high:g}")
 
 
-def _check_training_seeds(config: object, name: str) -> None:
-    seed = getattr(config, name)
-    _check(config, name, 0 <= seed < VALIDATION_SEEDS, f"from 0 to {VALIDATION_SEEDS - 1:,}")
+def _check_choices(config: object) -> None:
+    """Fields of a Literal type hold one of its values, whoever made the object."""
+    for name, hint in get_type_hints(type(config)).items():
+        choices = get_args(hint)
+        if choices and all(isinstance(choice, str) for choice in choices):
+            _check(config, name, getattr(config, name) in choices, f"one of: {', '.join(choices)}")
+
+
+def _check_long_enough(config: object) -> None:
+    """Games from which the search's coordinates are fitted (see `SearchSpace.predictive`)."""
+    _check_counts(config, horizon=20)
+    rule = "0, or 20 or more: shorter games show too little"
+    _check(config, "patience", config.patience == 0 or config.patience >= 20, rule)
 
 
 @dataclass(frozen=True)
@@ -92,16 +102,24 @@ class CollectConfig:
 
     episodes: int = 200
     """Episodes to record."""
-    policy: Literal["brownian", "held", "white"] = "brownian"
-    """How to explore: a slow random walk, a random action held for a while, or fresh noise."""
+    policy: Literal["brownian", "held", "white", "driver"] = "brownian"
+    """How to explore: a slow random walk, a random action held for a while, fresh noise, or an agent
+    that drives, with noise."""
+    driver: str = ""
+    """For the policy driver: the agent's run folder. Empty takes the one that comes with the package."""
+    noise: float = 0.3
+    """For the policy driver: share of Brownian noise in its actions, from 0 to 1."""
     horizon: int = 1000
     """Frames after which an episode is cut."""
     first_seed: int = 0
     """The first episode's seed; the others follow."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, episodes=1, horizon=1, first_seed=0)
-        _check_training_seeds(self, "first_seed")
+        _check_range(self, 0.0, 1.0, "noise")
+        most = VALIDATION_SEEDS - self.episodes
+        _check(self, "first_seed", self.first_seed <= most, f"{most:,} or less: training seeds only")
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,7 @@ class VAEConfig:
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, steps=1, batch_size=1)
         _check_range(self, 1e-7, 1.0, "learning_rate")
         _check_range(self, 0.0, 100.0, "free_bits")
@@ -155,6 +174,7 @@ class MDNRNNConfig:
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, steps=1, batch_size=1, sequence_length=1)
         _check_range(self, 1e-7, 1.0, "learning_rate")
         _check_range(self, 1e-6, 1e6, "clip")
@@ -174,6 +194,7 @@ class ControllerConfig:
     """Units of a tanh layer between features and actions; 0 for the paper's linear C."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, hidden=0)
 
 
@@ -196,7 +217,7 @@ class EvolutionConfig:
     sigma: float = 0.1
     """CMA-ES's first step size."""
     weight_decay: float = 0.01
-    """Penalty in the fitness: this times the mean square of the parameters."""
+    """Penalty in the fitness: this times the mean square of the search's coordinates."""
     components: int = -1
     """Search along so many combinations of C's features, those that best foretell the features to come;
     0 takes all of them, and -1 searches the plain weights as the paper does."""
@@ -218,9 +239,12 @@ class EvolutionConfig:
     """Frames after which a game of such a test is cut."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, generations=1, population=4, episodes=1, horizon=1, patience=0)
-        _check_counts(self, average=1, validate_every=1, validation_episodes=1, validation_horizon=1)
+        _check_counts(self, average=1, validate_every=1, validation_episodes=2, validation_horizon=1)
         _check_counts(self, components=-1)
+        if self.components >= 0 and self.world == "real":
+            _check_long_enough(self)
         _check_range(self, 1e-6, 10.0, "sigma")
         _check_range(self, 0.0, 1e9, "weight_decay")
         _check_range(self, 0.05, 10.0, "temperature")
@@ -251,10 +275,12 @@ class RoundsConfig:
     dream: EvolutionConfig = EvolutionConfig(
         generations=15, episodes=16, horizon=200, sigma=0.04, weight_decay=0.0, average=3
     )
-    """How C learns on. It is not tested in the real game: the next round's games do that."""
+    """How C learns on. Its coordinates and its tests are those of the rounds: components, start,
+    patience and validation are not looked at here."""
 
     def __post_init__(self):
-        _check_counts(self, rounds=1, games=4, components=0, horizon=20, patience=0, recent=1)
+        _check_counts(self, rounds=1, games=4, components=0, recent=1, patience=0)
+        _check_long_enough(self)
         _check_range(self, 1e-6, 10.0, "spread")
         _check_range(self, 0.0, 1.0, "share")
         _check(self, "dream", self.dream.world == "dream", "an evolution in the dream")
@@ -279,16 +305,17 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Machine:
-    """How the work is spread over this machine. Nothing here changes a result."""
+    """How the work is spread over this machine. Only `backend` changes a result."""
 
     workers: int = 0
     """Processes that run games; 0 takes one for each core."""
     lanes: int = 64
-    """Games held open at once."""
+    """Games held open at once. (EnvPool opens a whole generation's: it is fastest that way.)"""
     backend: Literal["exact", "envpool"] = "exact"
     """Which CarRacing to *train* on: Gymnasium's pixels, or EnvPool's look-alike. Never for scores."""
 
     def __post_init__(self):
+        _check_choices(self)
         _check_counts(self, workers=0, lanes=1)
 
     @property
@@ -297,6 +324,17 @@ class Machine:
 
 
 StageName = Literal["collect", "vae", "mdnrnn", "dream", "rounds", "real", "evaluate"]
+
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "collect": (),
+    "vae": ("collect",),
+    "mdnrnn": ("vae",),
+    "dream": ("mdnrnn",),
+    "rounds": ("dream",),
+    "real": ("mdnrnn",),
+    "evaluate": ("dream", "rounds", "real"),
+}
+"""All stages in their order, and those of which one at least must come before each."""
 
 
 @dataclass(frozen=True)
@@ -307,9 +345,7 @@ class RunConfig:
     """The game."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
-    stages: tuple[StageName, ...] = (
-        "collect", "vae", "mdnrnn", "dream", "rounds", "real", "evaluate"
-    )  # fmt: skip
+    stages: tuple[StageName, ...] = get_args(StageName)
     """The stages, in their order."""
     collect: CollectConfig = CollectConfig()
     vae: VAEConfig = VAEConfig()
@@ -324,14 +360,47 @@ class RunConfig:
     def __post_init__(self):
         find_task(self.task)
         _check_counts(self, seed=0)
-        _check(self, "stages", len(set(self.stages)) == len(self.stages) > 0, "stages, each once")
+        self._check_stages()
+        _check(self.dream, "world", self.dream.world == "dream", "dream in the stage dream")
+        _check(self.real, "world", self.real.world == "real", "real in the stage real")
+        reporting = self.evaluate.first_seed >= REPORTING_SEEDS
+        _check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
+        most = find_task(self.task).horizon
+        if self.machine.backend == "envpool":
+            for stage in (self.collect, self.rounds, self.real):
+                _check(stage, "horizon", stage.horizon <= most, f"{most} or less: EnvPool stops there")
+
+    def _check_stages(self) -> None:
+        named = all(stage in _NEEDS for stage in self.stages)
+        in_order = named and self.stages == tuple(stage for stage in _NEEDS if stage in self.stages)
+        rule = f"some of these, each once, in this order: {' '.join(_NEEDS)}"
+        _check(self, "stages", len(self.stages) > 0 and in_order, rule)
+        for stage in self.stages:
+            one_of = _NEEDS[stage]
+            there = not one_of or not set(one_of).isdisjoint(self.stages)
+            _check(self, "stages", there, f"such that {' or '.join(one_of)} comes before {stage}")
+        first = next((s for s in self.stages if s in ("dream", "real")), None)
+        if first:
+            config = getattr(self, first)
+            _check(config, "start", config.start == "zero", "zero in the first stage that evolves C")
+
+    def stages_before(self, stage: StageName) -> tuple[StageName, ...]:
+        """Those of this run that come before the stage.
+
+        Raises:
+            ConfigError: the run has no such stage.
+        """
+        if stage not in self.stages:
+            raise ConfigError(f"the stage {stage} is not one of this run's: {' '.join(self.stages)}")
+        return self.stages[: self.stages.index(stage)]
 
     def stage_hash(self, stage: StageName) -> str:
         """A digest of all that the stage's outcome depends on: the task, the seed, it, those before."""
-        before = self.stages[: self.stages.index(stage) + 1]
+        before = (*self.stages_before(stage), stage)
         relevant = {"task": dataclasses.asdict(find_task(self.task)), "seed": self.seed}
         relevant["backend"] = self.machine.backend
-        relevant["controller"] = dataclasses.asdict(self.controller)
+        if not {"dream", "rounds", "real"}.isdisjoint(before):
+            relevant["controller"] = dataclasses.asdict(self.controller)
         relevant["stages"] = [[name, dataclasses.asdict(getattr(self, name))] for name in before]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -362,7 +431,7 @@ def _smoke() -> RunConfig:
 
 
 def _laptop() -> RunConfig:
-    """Made for two hours on two cores, from nothing; not yet run from end to end."""
+    """The shipped agent, from nothing in less than two hours on two cores (with EnvPool)."""
     return RunConfig(
         # Many short games: an explorer leaves the road within a hundred frames or so, and then sees
         # nothing but grass.

@@ -12,11 +12,6 @@ from torch import Tensor
 
 from wmlib.config import ControllerConfig, Task
 
-_BRAKE = 2
-"""The brake's place among CarRacing's actions."""
-_JUST_OFF = -0.15
-"""C's raw output for a brake that is off, but not by much."""
-
 
 @dataclass(frozen=True)
 class Controller:

@@ -1,5 +1,6 @@
 """What is wrong with this machine, and the command that mends it."""
 
+import argparse
 import importlib.metadata
 import platform
 import shutil
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path(__file__).parent.parent
-_LEAST_FREE_GIB = 6.0  # 200 episodes are 2.5 GiB; weights, checkpoints and room to breathe
+_LEAST_FREE_GIB = 6.0  # 200,000 frames are 2.4 GiB; weights, checkpoints and room to breathe
+_INSTALL = "make clean setup"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,19 @@ class Finding:
     def __str__(self) -> str:
         mark = "FAIL" if self.broken else "warn" if self.remedy else "  ok"
         return f"{mark}  {self.what}" + (f"\n      mend: {self.remedy}" if self.remedy else "")
+
+
+def main(argv: list[str]) -> int:
+    """python -m wmlib doctor. Returns 1 if something is broken, else 0.
+
+    Only the standard library is needed until all packages are found.
+    """
+    text = "Say what is wrong with this machine, and the command that mends it."
+    argparse.ArgumentParser("python -m wmlib doctor", description=text).parse_args(argv)
+    findings = examine()
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.broken for finding in findings) else 0
 
 
 def examine(folder: Path | None = None) -> list[Finding]:
@@ -68,9 +83,9 @@ def _packages() -> list[Finding]:
     for name in needed:
         version, pin = _installed(name), pins.get(name)
         if version is None:
-            findings.append(Finding(f"{name} is not installed", "make setup", True))
+            findings.append(Finding(f"{name} is not installed", _INSTALL, True))
         elif pin and version.split("+")[0] != pin:
-            remedy = "make setup (scores and pictures are tied to the pinned releases)"
+            remedy = f"{_INSTALL} (scores and pictures are tied to the pinned releases)"
             findings.append(Finding(f"{name} {version}, pinned is {pin}", remedy))
         else:
             findings.append(Finding(f"{name} {version}"))
@@ -114,13 +129,19 @@ def _torch() -> Finding:
 
 def _weights() -> list[Finding]:
     from wmlib.agent import load_agent
-    from wmlib.artifacts import ArtifactError
+    from wmlib.artifacts import ArtifactError, load_json, sha256
+    from wmlib.config import TASKS
 
     findings = []
-    for folder in sorted((_ROOT / "data" / "reference").glob("*/")):
+    for task in TASKS:
+        folder = _ROOT / "data" / "reference" / task
         try:
             load_agent(folder)
-            findings.append(Finding(f"weights in {folder.name} can be read"))
-        except ArtifactError as error:
-            findings.append(Finding(str(error), f"git checkout -- {folder}", True))
+            digests = load_json(folder / "manifest.json")["sha256"]
+            changed = [name for name in digests if sha256(folder / name) != digests[name]]
+            if changed:
+                raise ArtifactError(f"{folder / changed[0]} is not what was shipped")
+            findings.append(Finding(f"the agent shipped for {task} can be read"))
+        except (ArtifactError, OSError, KeyError, TypeError) as error:
+            findings.append(Finding(str(error).split("; ")[0], f"git checkout -- {folder}", True))
     return findings

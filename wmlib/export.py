@@ -1,14 +1,18 @@
 """Turn a finished run into a folder to ship: small weights, scores, and where they are from."""
 
+import contextlib
 import os
 import platform
+import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
 from wmlib.agent import load_agent
-from wmlib.artifacts import load_json, load_tensors, save_json, save_tensors, sha256
+from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.envs.games import GameKind
 from wmlib.evaluation import Score, evaluate
@@ -21,11 +25,15 @@ WEIGHTS = ("vae", "mdnrnn", "dream_starts")
 CONTROLLERS = {"controller": "score", "controller_dream": "score_dream"}
 """The controllers that are shipped and the files of their scores; the second learned in dreams alone."""
 
+_MADE_WITH = ("torch", "numpy", "cma", "envpool")
+
 
 def export_run(
     run: Path, out: Path, command: str, config: EvaluateConfig, game: GameKind, machine: Machine
 ) -> dict[str, Score]:
-    """Write the agent of `run` to `out` and score what was written, rounding included.
+    """Write the agent of `run` to `out` and score what is shipped, rounding included.
+
+    It is made in a neighbouring folder, and takes its place only when all is there.
 
     Args:
         command: what made the run, for the manifest.
@@ -35,22 +43,41 @@ def export_run(
         ArtifactError: the run is not finished, or a folder can't be written.
     """
     run, out = Path(run), Path(out)
-    remedy = f"finish the run with: python -m wmlib run --run-dir {run}"
-    for name in (*WEIGHTS, *CONTROLLERS):
-        source = run / f"{name}.safetensors"
-        if name == "controller_dream" and (run / "controller_rounds.safetensors").exists():
-            source = run / "controller_rounds.safetensors"  # it went on learning, and still in dreams
-        tensors, about = load_tensors(source, remedy)
-        if name in WEIGHTS:
-            tensors = {key: value.to(torch.float16) for key, value in tensors.items()}
-        save_tensors(out / f"{name}.safetensors", tensors, about)
-    scores = {}
-    for name, score_file in CONTROLLERS.items():
-        score = _score(out, f"{name}.safetensors", config, game, machine)
-        save_json(out / f"{score_file}.json", score.as_dict())
-        scores[name] = score
-    save_json(out / "manifest.json", _manifest(run, out, command, game, scores))
+    remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
+    stages = load_json(run / "config.json", remedy)["stages"]
+    # C goes on learning, and still in dreams, in the rounds.
+    dreamer = "controller_rounds" if "rounds" in stages else "controller_dream"
+    last = [stage for stage in stages if stage in ("dream", "rounds", "real")][-1]
+    with _neighbour(out) as new:
+        for name in (*WEIGHTS, *CONTROLLERS):
+            source = run / f"{dreamer if name == 'controller_dream' else name}.safetensors"
+            tensors, about = load_tensors(source, remedy)
+            if name == "controller" and about.get("stage") != last:
+                raise ArtifactError(f"{source} is of {about.get('stage')}, not yet of {last}; {remedy}")
+            if name in WEIGHTS:
+                tensors = {key: value.to(torch.float16) for key, value in tensors.items()}
+            save_tensors(new / f"{name}.safetensors", tensors, about)
+        scores = {}
+        for name, score_file in CONTROLLERS.items():
+            score = _score(new, f"{name}.safetensors", config, game, machine)
+            save_json(new / f"{score_file}.json", score.as_dict())
+            scores[name] = score
+        save_json(new / "manifest.json", _manifest(run, new, command, game, scores))
     return scores
+
+
+@contextlib.contextmanager
+def _neighbour(out: Path) -> Iterator[Path]:
+    """A folder beside `out`, whose files move there at the end, or vanish if something fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
+            yield Path(name)
+            for path in Path(name).iterdir():
+                path.replace(out / path.name)
+    except OSError as error:
+        message = f"{out} can't be written ({error.strerror}); choose another --out"
+        raise ArtifactError(message) from error
 
 
 def _score(folder: Path, controller: str, config: EvaluateConfig, game: GameKind, machine: Machine):
@@ -73,11 +100,18 @@ def _manifest(run: Path, out: Path, command: str, game: GameKind, scores: dict[s
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "versions": game_versions() | {"torch": torch.__version__},
+        "versions": game_versions() | {name: version(name) for name in _MADE_WITH if _installed(name)},
         "game": game,
         "scores": {name: {key: asdict(score)[key] for key in summary} for name, score in scores.items()},
         "sha256": {name: sha256(out / name) for name in files},
     }
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
 
 
 def _processor() -> str:

@@ -1,9 +1,20 @@
 """Numbers in, a matplotlib Figure out. Colours are those that colour-blind readers can tell apart."""
 
+import io
+
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import figure as matplotlib_figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
+
+
+class Figure(matplotlib_figure.Figure):
+    """A figure that a notebook shows by itself: no pyplot, and so no state that lives between cells."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1):

@@ -6,6 +6,7 @@ checkpoint, else begins.
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from wmlib.agent import load_agent
-from wmlib.artifacts import save_json
+from wmlib.artifacts import REFERENCE, save_json
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, find_task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
@@ -22,7 +23,7 @@ from wmlib.envs.games import GameKind
 from wmlib.evaluation import evaluate
 from wmlib.evolution import SearchSpace, evolve
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rollouts import collect
+from wmlib.rollouts import NoisyController, collect
 from wmlib.rounds import record, run_rounds
 from wmlib.runfolder import RunFolder, dream_starts
 from wmlib.runlog import RunLog
@@ -41,13 +42,13 @@ class Pipeline:
         self.task = find_task(config.task)
         self.controller = Controller(self.task, config.controller)
 
-    def run(self) -> None:
-        """Every stage of the configuration, those that are done already by a look at their file."""
-        for stage in self.config.stages:
-            self.run_stage(stage)
-
     def run_stage(self, stage: str) -> None:
-        """One stage; those before it must be done."""
+        """One stage; it is not run again if it is done already.
+
+        Raises:
+            ArtifactError: a stage before it is not done.
+        """
+        self.files.begin(stage)
         if self.files.is_done(stage):
             self.log.say(f"{stage}: done before, loaded from {self.folder}")
             return
@@ -65,9 +66,16 @@ class Pipeline:
     # The stages
 
     def _collect(self) -> None:
+        config, make_policy = self.config.collect, None
+        if config.policy == "driver":
+            agent = load_agent(Path(config.driver) if config.driver else REFERENCE / self.task.name)
+            make_policy = functools.partial(
+                NoisyController, agent.vae, agent.mdnrnn, agent.controller, agent.params[None],
+                noise=config.noise,
+            )  # fmt: skip
         collect(
-            self.task, self.config.collect, self.config.machine, self.files.episodes, self.log,
-            digest=self.config.stage_hash("collect"),
+            self.task, config, self.config.machine, self.files.episodes, self.log, make_policy,
+            self.config.stage_hash("collect"),
         )  # fmt: skip
 
     def _vae(self) -> None:
@@ -88,11 +96,10 @@ class Pipeline:
         self.files.save_weights("mdnrnn", mdnrnn.state_dict())
 
     def _rounds(self) -> None:
-        vae, machine, config = self.files.load_vae(), self.config.machine, self.config.rounds
+        vae, config = self.files.load_vae(), self.config.rounds
 
-        def open_world(mdnrnn: MDNRNN, lanes: int) -> RealWorld:
-            workers = min(machine.worker_count, lanes)
-            return RealWorld(vae, mdnrnn, lanes, workers, config.horizon, machine.backend)
+        def open_world(mdnrnn: MDNRNN, games: int) -> RealWorld:
+            return self._open_world(vae, mdnrnn, games, config.horizon, self.config.machine.backend)
 
         # Nothing in a round depends on how many follow, so a run can be given more of them.
         one = dataclasses.replace(self.config, rounds=dataclasses.replace(config, rounds=1))
@@ -141,39 +148,41 @@ class Pipeline:
         if config.start == "zero":
             seen = self.files.sequences()
         else:
-            games, machine = config.population, self.config.machine
-            with RealWorld(
-                vae, mdnrnn, games, machine.worker_count, config.horizon, machine.backend
-            ) as world:
+            games, backend = config.population, self.config.machine.backend
+            with self._open_world(vae, mdnrnn, games, config.horizon, backend) as world:
                 rng = np.random.default_rng(seed_of(self.config.seed, "features"))
                 seeds = rng.integers(0, VALIDATION_SEEDS, games)
                 seen = record(world, self.controller, origin.expand(games, -1), seeds, config.patience)
         features = features_of(mdnrnn, seen)
         return SearchSpace.predictive(self.controller, origin, features, config.components)
 
+    def _open_world(
+        self, vae: VAE, mdnrnn: MDNRNN, games: int, horizon: int, kind: GameKind
+    ) -> RealWorld:
+        """The game, for so many games to be played; as many are held open as the machine may."""
+        machine = self.config.machine
+        # EnvPool steps the games fastest that were opened together: so, all of them.
+        lanes = games if kind == "envpool" else min(games, machine.lanes)
+        return RealWorld(vae, mdnrnn, lanes, machine.worker_count, horizon, kind)
+
     @contextlib.contextmanager
     def _evaluators(
         self, stage: str, config: EvolutionConfig, vae: VAE, mdnrnn: MDNRNN
     ) -> Iterator[tuple]:
         """Functions that score candidates in the stage's world, and the mean in the real game."""
-        machine = self.config.machine
 
-        def real_world(horizon: int, kind: GameKind) -> RealWorld:
-            # EnvPool steps the games fastest that were opened together: so, all of them.
-            all_games = config.population * config.episodes
-            lanes = all_games if kind == "envpool" else machine.lanes
-            world = RealWorld(vae, mdnrnn, lanes, machine.worker_count, horizon, kind)
-            return stack.enter_context(world)
+        def real_world(games: int, horizon: int, kind: GameKind) -> RealWorld:
+            return stack.enter_context(self._open_world(vae, mdnrnn, games, horizon, kind))
 
         with contextlib.ExitStack() as stack:
             # Candidates may be tried on a look-alike; which one is kept, the game itself decides.
-            judge = real_world(config.validation_horizon, "exact")
+            judge = real_world(config.validation_episodes, config.validation_horizon, "exact")
+            games = config.population * config.episodes
             if config.world == "dream":
-                lanes = config.population * config.episodes
                 starts = dream_starts(vae, self.files.store())
-                world = DreamWorld(mdnrnn, starts, lanes, config.horizon, config.temperature)
+                world = DreamWorld(mdnrnn, starts, games, config.horizon, config.temperature)
             else:
-                world = real_world(config.horizon, machine.backend)
+                world = real_world(games, config.horizon, self.config.machine.backend)
 
             def score_candidates(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
                 return play(world, self.controller, params, seeds, config.patience)

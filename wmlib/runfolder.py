@@ -7,13 +7,16 @@ import numpy as np
 import torch
 
 from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
-from wmlib.config import ConfigError, RunConfig, find_task
+from wmlib.config import RunConfig, find_task
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
 from wmlib.training import Sequences, encode_store
 from wmlib.vae import VAE, to_images
 from wmlib.worlds import DreamStarts
+
+_MAKE_M = ("mdnrnn", "rounds")
+_REMEDY = "delete it and run the same command as before: what is missing is made again"
 
 
 class RunFolder:
@@ -27,20 +30,57 @@ class RunFolder:
     def __init__(self, config: RunConfig, path: Path, log: RunLog):
         self.config, self.path, self.log = config, Path(path), log
         self.task = find_task(config.task)
-        save_json(self.path / "config.json", dataclasses.asdict(config))
 
     # Stages
 
+    def begin(self, stage: str) -> None:
+        """Check that all before the stage is there, and write down the configuration.
+
+        Raises:
+            ArtifactError: naming the first stage that is missing, and the command that makes it.
+        """
+        for before in self.config.stages_before(stage):
+            if not self.is_done(before):
+                command = before if before in ("collect", "vae", "mdnrnn") else "evolve"
+                raise ArtifactError(
+                    f"{stage} needs {before}, which {self.path} does not hold for this configuration; "
+                    f"first run: python -m wmlib {command}, with the same options"
+                )
+        save_json(self.path / "config.json", dataclasses.asdict(self.config))
+
     def is_done(self, stage: str) -> bool:
-        """Whether the stage was finished under the same configuration."""
-        return self._done().get(stage) == self.config.stage_hash(stage)
+        """Whether the stage was finished under the same configuration, and all that it made is there."""
+        finished = self._done().get(stage) == self.config.stage_hash(stage)
+        return finished and all(path.is_file() for path in self._made_by(stage))
+
+    def _made_by(self, stage: str) -> list[Path]:
+        if stage == "collect":
+            store = EpisodeStore(self.episodes)
+            return [store.manifest_path, *map(store.path, store.seeds)]
+        if stage == "evaluate":
+            return [self.path / "score.json"]
+        names = {
+            "vae": ["stages/vae", "vae", "dream_starts"],
+            "mdnrnn": ["stages/mdnrnn", "mdnrnn"],
+            "rounds": ["stages/rounds", "controller_rounds"],
+        }.get(stage, [f"controller_{stage}"])
+        return [self.path / f"{name}.safetensors" for name in names]
 
     def mark_done(self, stage: str) -> None:
-        save_json(self.path / "done.json", self._done() | {stage: self.config.stage_hash(stage)})
+        """Note that the stage is finished. Those after it stand on it, and have to look at it anew."""
+        before = self.config.stages_before(stage)
+        done = {name: digest for name, digest in self._done().items() if name in before}
+        save_json(self.path / "done.json", done | {stage: self.config.stage_hash(stage)})
 
     def _done(self) -> dict:
         path = self.path / "done.json"
-        return load_json(path) if path.exists() else {}
+        if not path.exists():
+            return {}
+        remedy = "delete it: stages are then taken up from their checkpoints"
+        done = load_json(path, remedy)
+        if not isinstance(done, dict):
+            raise ArtifactError(f"{path} is not ours; {remedy}")
+        return done
 
     def checkpoint(self, stage: str) -> Path:
         return self.path / "checkpoints" / f"{stage}.safetensors"
@@ -55,13 +95,14 @@ class RunFolder:
     def load_mdnrnn(self, stage: str) -> MDNRNN:
         """The newest M that was there before the stage."""
         mdnrnn = MDNRNN(self.task)
-        self._load_weights(mdnrnn, self._newest(stage, "mdnrnn", "rounds"))
+        before = self.config.stages_before(stage)
+        self._load_weights(mdnrnn, self._newest(before[-1], *_MAKE_M))
         return mdnrnn.eval()
 
     def load_driver(self, stage: str) -> torch.Tensor:
         """The newest C, (D,), that was there before the stage."""
-        newest = self._newest(stage, "dream", "rounds", "real")
-        tensors, _ = load_tensors(self.path / f"controller_{newest}.safetensors", self._remedy(newest))
+        newest = self._newest(self.config.stages_before(stage)[-1], "dream", "rounds", "real")
+        tensors, _ = load_tensors(self.path / f"controller_{newest}.safetensors", _REMEDY)
         return tensors["params"].float()
 
     def save_weights(self, stage: str, weights: dict) -> None:
@@ -70,7 +111,8 @@ class RunFolder:
         self._save("vae" if stage == "vae" else "mdnrnn", weights)
 
     def save_driver(self, stage: str, params: torch.Tensor, validated: float | None = None) -> None:
-        about = {"stage": stage, "validated": validated}
+        # Which M it goes with: a later stage may leave another one under the plain name.
+        about = {"stage": stage, "validated": validated, "mdnrnn": self._newest(stage, *_MAKE_M)}
         for name in (f"controller_{stage}", "controller"):
             self._save(name, {"params": params}, about)
 
@@ -81,19 +123,12 @@ class RunFolder:
         save_tensors(self.path / f"{name}.safetensors", tensors, self._about() | (about or {}))
 
     def _newest(self, stage: str, *makers: str) -> str:
-        """The last of these stages that comes before `stage`."""
-        before = self.config.stages[: self.config.stages.index(stage)]
-        found = [name for name in before if name in makers]
-        if not found:
-            raise ConfigError(f"{stage} needs a stage before it that is one of: {', '.join(makers)}")
-        return found[-1]
+        """The last of these stages, up to `stage` itself. `RunConfig` sees to it that there is one."""
+        until = (*self.config.stages_before(stage), stage)
+        return [name for name in until if name in makers][-1]
 
     def _load_weights(self, module: torch.nn.Module, stage: str) -> None:
-        load_module(module, self._weights(stage), self._remedy(stage))
-
-    def _remedy(self, stage: str) -> str:
-        command = stage if stage in ("vae", "mdnrnn") else "evolve"
-        return f"first run: python -m wmlib {command} --run-dir {self.path}"
+        load_module(module, self._weights(stage), _REMEDY)
 
     def _weights(self, stage: str) -> Path:
         return self.path / "stages" / f"{stage}.safetensors"
@@ -103,6 +138,7 @@ class RunFolder:
             "task": self.task.name,
             "seed": self.config.seed,
             "controller": dataclasses.asdict(self.config.controller),
+            "vae": self.config.stage_hash("vae"),  # files of one agent have this in common
         }
 
     # Episodes
@@ -113,13 +149,7 @@ class RunFolder:
 
     def store(self) -> EpisodeStore:
         """The explorers' episodes."""
-        store = EpisodeStore(self.episodes)
-        if len(store) == 0:
-            raise ArtifactError(
-                f"{store.folder} holds no episodes; first run: "
-                f"python -m wmlib collect --run-dir {self.path}"
-            )
-        return store
+        return EpisodeStore(self.episodes)
 
     def sequences(self) -> Sequences:
         """Encoded episodes: from the file where V has not changed since, else made anew."""

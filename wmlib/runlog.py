@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -30,8 +33,10 @@ class RunLog:
         row = {"stage": stage, "step": step, **values, "seconds": round(time.time(), 2)}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            with open(self.path, "ab+") as file:
+                if _is_cut_short(file):  # by a kill: the next row begins a line of its own
+                    file.write(b"\n")
+                file.write(json.dumps(row).encode() + b"\n")
         except OSError as error:
             raise ArtifactError(
                 f"{self.path} can't be written ({error.strerror}); choose another --run-dir"
@@ -49,6 +54,13 @@ class RunLog:
         )  # fmt: skip
 
 
+def _is_cut_short(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
+
+
 def read_events(folder: Path, stage: str | None = None) -> list[dict]:
     """The rows of a run, oldest first; a row cut short by a kill is left out."""
     rows = []
@@ -61,6 +73,40 @@ def read_events(folder: Path, stage: str | None = None) -> list[dict]:
             if stage is None or row.get("stage") == stage:
                 rows.append(row)
     return rows
+
+
+class Stop:
+    """Ctrl-C and SIGTERM, kept back until work has come to a point at which it can be left.
+
+    Inside the `with` block a signal only sets `wanted`; at its end it does what it would have done. A
+    second one does it at once. Signals that are ignored, or end the process, stay as they are.
+    """
+
+    def __init__(self):
+        self.wanted = False
+        self._signal: int | None = None
+        self._previous: dict[int, Callable] = {}
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():  # only there they can be kept back
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(signal.getsignal(number)):
+                    self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, error: type | None, *_) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        if self.wanted and error is None:
+            self._deliver()
+
+    def _note(self, number: int, frame: object) -> None:
+        again, self.wanted, self._signal = self.wanted, True, number
+        if again:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        self._previous[self._signal](self._signal, None)
 
 
 @contextlib.contextmanager

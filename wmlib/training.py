@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from wmlib.artifacts import load_tensors, save_tensors
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
-from wmlib.runlog import RunLog
+from wmlib.runlog import RunLog, Stop
 from wmlib.vae import VAE, sample_z, to_images, vae_loss
 
 LossOfStep = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
@@ -92,37 +93,33 @@ def fit(
     )
     event_every = max(1, plan.steps // plan.rows)
     save_every = max(1, plan.steps // plan.checkpoints)
-    sums: dict[str, float] = {}
+    recent: list[dict[str, float]] = []  # the parts of each step since the last event
     model.train()
-    done = first
-    try:
-        with log.bar(plan.steps, plan.stage, "batches", first) as bar:
-            for step in range(first, plan.steps):
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate_at(step, plan)
-                with autocast:
-                    loss, parts = loss_of_step(step)
-                optimiser.zero_grad()
-                loss.backward()
-                if plan.clip:
-                    torch.nn.utils.clip_grad_value_(model.parameters(), plan.clip)
-                optimiser.step()
-                done = step + 1
-                for name, value in parts.items():
-                    sums[name] = sums.get(name, 0.0) + value.item()
-                bar.update()
-                if done % event_every == 0 or done == plan.steps:
-                    counted = (done - first) % event_every or event_every
-                    means = {name: round(total / counted, 5) for name, total in sums.items()}
-                    log.event(plan.stage, done, **means)
-                    bar.set_postfix(means, refresh=False)
-                    sums = {}
-                if checkpoint is not None and (done % save_every == 0 or done == plan.steps):
-                    _save(model, optimiser, checkpoint, plan.digest, done)
-    except KeyboardInterrupt:
-        # A step cut in two may have moved some of the weights: only whole steps are saved, above.
-        log.say(f"{plan.stage}: stopped in step {done}; the last checkpoint stands")
-        raise
+    # A step cut in two may have moved some of the weights: a stop waits until it is whole.
+    with Stop() as stop, log.bar(plan.steps, plan.stage, "batches", first) as bar:
+        for step in range(first, plan.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate_at(step, plan)
+            with autocast:
+                loss, parts = loss_of_step(step)
+            optimiser.zero_grad()
+            loss.backward()
+            if plan.clip:
+                torch.nn.utils.clip_grad_value_(model.parameters(), plan.clip)
+            optimiser.step()
+            done = step + 1
+            recent.append({name: value.item() for name, value in parts.items()})
+            bar.update()
+            if done % event_every == 0 or done == plan.steps:
+                means = {name: round(fmean(row[name] for row in recent), 5) for name in parts}
+                log.event(plan.stage, done, **means)
+                bar.set_postfix(means, refresh=False)
+                recent = []
+            due = done % save_every == 0 or done == plan.steps or stop.wanted
+            if checkpoint is not None and due:
+                _save(model, optimiser, checkpoint, plan.digest, done)
+            if stop.wanted:
+                break
     model.eval()
 
 

@@ -1,6 +1,8 @@
 """Runs that are stopped in the middle, as real processes."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,10 +28,14 @@ def run(folder):
 
 
 def stop_when(folder, stage, step, how):
-    """Start a run and send it a signal once events.jsonl shows the stage at the step."""
+    """Start a run and send it a signal once events.jsonl shows the stage at the step.
+
+    Ctrl-C goes to the game processes too, as it does in a terminal.
+    """
     process = subprocess.Popen(
-        [*RUN, "--run-dir", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
+        [*RUN, "--run-dir", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
     events = folder / "events.jsonl"
     while process.poll() is None:
         rows = []
@@ -40,7 +46,10 @@ def stop_when(folder, stage, step, how):
                 except ValueError:
                     continue
         if any(row["stage"] == stage and row["step"] >= step for row in rows):
-            process.send_signal(how)
+            if how == signal.SIGINT:
+                os.killpg(process.pid, how)
+            else:
+                process.send_signal(how)
             break
         time.sleep(0.02)
     return process, process.communicate(timeout=60)[1]
@@ -66,6 +75,7 @@ def assert_same(folder, other):
 @pytest.mark.parametrize(
     ("stage", "step", "how"),
     [
+        ("collect", 0, signal.SIGINT),  # while the game processes start
         ("collect", 2, signal.SIGKILL),
         ("vae", 12, signal.SIGINT),
         ("mdnrnn", 9, signal.SIGTERM),
@@ -92,3 +102,19 @@ def test_a_finished_run_has_nothing_left_to_do(undisturbed):
     assert shown.count("done before") == len(find_profile("smoke").stages)
     assert (undisturbed / "controller.safetensors").stat().st_mtime_ns == before
     assert time.monotonic() - began < 30
+
+
+def test_files_that_are_gone_are_made_again(tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    episode = next((folder / "episodes").glob("*.safetensors"))
+    before = episode.read_bytes()
+    for path in (
+        episode,
+        folder / "stages" / "mdnrnn.safetensors",
+        folder / "controller_real.safetensors",
+    ):
+        path.unlink()
+    run(folder)
+    assert episode.read_bytes() == before
+    assert_same(folder, undisturbed)

@@ -25,6 +25,10 @@ def code_cells(path):
 by_name = pytest.mark.parametrize("path", ALL, ids=lambda p: str(p.relative_to(ROOT)))
 
 
+def test_there_are_lessons_and_the_first_is_where_make_lab_opens():
+    assert LESSONS[0].name == "00_start_here.ipynb"
+
+
 def test_every_lesson_has_solutions():
     for lesson in LESSONS:
         assert (ROOT / "solutions" / lesson.name).exists(), f"{lesson.name} has no solutions"

@@ -4,11 +4,19 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from wmlib.__main__ import COMMANDS
+from wmlib.agent import load_agent
 from wmlib.config import find_profile
+from wmlib.episodes import EpisodeStore
+from wmlib.vae import to_images
+
+ROOT = Path(__file__).parents[2]
 
 
 def wmlib(*words, cwd=None):
@@ -32,7 +40,13 @@ def wmlib(*words, cwd=None):
         (["evaluate", "--run-dir", "nowhere"], "controller.safetensors is missing"),
         (["evaluate", "--no-such-option"], "no-such-option"),
         (["vae", "--profile", "smoke", "--run-dir", "empty"], "first run: python -m wmlib collect"),
-        (["mdnrnn", "--profile", "smoke", "--run-dir", "empty"], "python -m wmlib vae"),
+        (["mdnrnn", "--profile", "smoke", "--run-dir", "empty"], "first run: python -m wmlib collect"),
+        (["vae", "--stages", "collect"], "the stage vae is not one of this run's: collect"),
+        (["run", "--stages", "mdnrnn"], "such that vae comes before mdnrnn"),
+        (["run", "--real.patience", "5"], "EvolutionConfig.patience is 5"),
+        (["evolve", "--stages", "collect", "vae"], "the stage dream is not one of this run's"),
+        (["evaluate", "--world", "dream", "--temperature", "-1"], "temperature is -1"),
+        (["play", "--steps", "0"], "--steps is 1 or more"),
         (["run", "--profile", "smoke", "--run-dir", "/dev/null/x"], "can't be written"),
     ],
 )
@@ -63,6 +77,13 @@ def test_doctor_finds_nothing_broken_here():
     done = wmlib("doctor")
     assert done.returncode == 0, done.stdout
     assert "torch computes on" in done.stdout and "FAIL" not in done.stdout
+
+
+def test_doctor_works_where_no_package_is_installed():
+    bare = [sys.executable, "-S", "-m", "wmlib", "doctor"]  # -S: without site-packages
+    done = subprocess.run(bare, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and not done.stderr
+    assert "torch is not installed\n      mend: make clean setup" in done.stdout
 
 
 def test_evaluate_prints_json_on_stdout_and_progress_on_stderr(smoke_run):
@@ -102,7 +123,21 @@ def test_play_writes_a_gif(tmp_path, smoke_run):
     assert Image.open(tmp_path / "x.gif").n_frames == 12
 
 
-@pytest.mark.parametrize("name", ["vae", "mdnrnn", "controller", "dream_starts"])
+def test_an_agent_with_noise_can_explore(tmp_path, smoke_run):
+    folder = tmp_path / "noisy"
+    words = ["collect", "--profile", "smoke", "--run-dir", folder, "--collect.episodes", 2]
+    words += ["--collect.policy", "driver", "--collect.driver", smoke_run, "--collect.horizon", 25]
+    still = wmlib(*words, "--collect.noise", 0)
+    assert still.returncode == 0, still.stderr
+    # Without noise the recorded actions are C's own.
+    agent, episode = load_agent(smoke_run), EpisodeStore(folder / "episodes").episode(0)
+    z, _ = agent.vae.encode(to_images(torch.from_numpy(np.array(episode.frames[:1]))))
+    features = torch.cat([z, torch.zeros(1, 256)], 1)
+    expected = agent.controller.act(agent.params[None], features[None])[0, 0]
+    torch.testing.assert_close(torch.from_numpy(episode.actions[0]), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vae", "stages/rounds", "controller", "dream_starts"])
 def test_damaged_weights_are_one_message(tmp_path, smoke_run, name):
     import shutil
 

@@ -8,10 +8,12 @@ from wmlib.config import (
     PROFILES,
     CollectConfig,
     ConfigError,
+    ControllerConfig,
     EvaluateConfig,
     EvolutionConfig,
     Machine,
     MDNRNNConfig,
+    RoundsConfig,
     RunConfig,
     Task,
     VAEConfig,
@@ -26,7 +28,15 @@ from wmlib.config import (
         (lambda: VAEConfig(steps=-1), r"VAEConfig\.steps is -1; it must be a whole number, 1 or more"),
         (lambda: VAEConfig(learning_rate=7.0), r"VAEConfig\.learning_rate is 7\.0"),
         (lambda: CollectConfig(episodes=0), r"CollectConfig\.episodes is 0"),
-        (lambda: CollectConfig(first_seed=1_000_000), r"first_seed is 1000000; .* 0 to 999,999"),
+        (lambda: CollectConfig(first_seed=1_000_000), r"first_seed is 1000000; .* training seeds"),
+        (lambda: CollectConfig(first_seed=999_999, episodes=2), r"999,998 or less"),
+        (lambda: CollectConfig(policy="tired"), r"policy is 'tired'; it must be one of: brownian, held"),
+        (lambda: Machine(backend="toy"), r"Machine\.backend .* one of: exact, envpool"),
+        (
+            lambda: EvolutionConfig(world="real", components=4, patience=5),
+            "EvolutionConfig.patience is 5",
+        ),
+        (lambda: RoundsConfig(horizon=10), "RoundsConfig.horizon is 10"),
         (lambda: MDNRNNConfig(clip=0.0), r"MDNRNNConfig\.clip"),
         (lambda: EvolutionConfig(population=2), r"EvolutionConfig\.population is 2"),
         (lambda: EvolutionConfig(temperature=-1), r"EvolutionConfig\.temperature"),
@@ -36,7 +46,19 @@ from wmlib.config import (
         (lambda: RunConfig(task="chess"), "no task 'chess'; the tasks are: carracing"),
         (lambda: find_task("chess"), "carracing"),
         (lambda: find_profile("huge"), "smoke, laptop, paper"),
-        (lambda: RunConfig(stages=("vae", "vae")), r"RunConfig\.stages"),
+        (lambda: RunConfig(stages=("collect", "vae", "vae")), r"RunConfig\.stages .* each once"),
+        (lambda: RunConfig(stages=("vae", "collect")), r"RunConfig\.stages .* in this order"),
+        (lambda: RunConfig(stages=("collect", "fly")), r"RunConfig\.stages"),
+        (lambda: RunConfig(stages=("collect", "mdnrnn")), "such that vae comes before mdnrnn"),
+        (
+            lambda: RunConfig(stages=("collect", "vae", "mdnrnn", "real")),
+            "start is 'previous'; it must be zero in the first stage that evolves C",
+        ),
+        (lambda: RunConfig(evaluate=EvaluateConfig(first_seed=5)), "a reporting seed"),
+        (
+            lambda: RunConfig(machine=Machine(backend="envpool"), collect=CollectConfig(horizon=1001)),
+            "CollectConfig.horizon is 1001; it must be 1000 or less",
+        ),
         (lambda: VAEConfig(steps=2.5), r"VAEConfig\.steps is 2\.5"),
     ],
 )
@@ -53,6 +75,9 @@ def test_a_stage_depends_on_itself_and_what_came_before_only():
     assert later.stage_hash("real") != base.stage_hash("real")
     assert later.stage_hash("evaluate") != base.stage_hash("evaluate")
     assert dataclasses.replace(base, seed=2).stage_hash("collect") != base.stage_hash("collect")
+    blind = dataclasses.replace(base, controller=ControllerConfig(inputs="z"))
+    assert blind.stage_hash("mdnrnn") == base.stage_hash("mdnrnn")
+    assert blind.stage_hash("dream") != base.stage_hash("dream")
     wider = dataclasses.replace(base, machine=Machine(lanes=8, workers=1))
     assert wider.stage_hash("evaluate") == base.stage_hash("evaluate")
 

@@ -1,6 +1,9 @@
 """The doctor names what is wrong and what mends it."""
 
+import shutil
+
 from wmlib import doctor
+from wmlib.artifacts import save_json, sha256
 
 
 def test_a_python_that_is_too_old_or_too_new_is_broken():
@@ -19,9 +22,8 @@ def test_missing_and_other_releases(monkeypatch):
     versions = {"torch": None, "numpy": "0.1"}
     monkeypatch.setattr(doctor, "_installed", lambda name: versions.get(name, "1"))
     found = {f.what: f for f in doctor._packages()}
-    assert (
-        found["torch is not installed"].broken and found["torch is not installed"].remedy == "make setup"
-    )
+    missing = found["torch is not installed"]
+    assert missing.broken and missing.remedy == "make clean setup"
     other = next(f for what, f in found.items() if what.startswith("numpy 0.1, pinned is"))
     assert other.remedy and not other.broken
 
@@ -45,3 +47,16 @@ def test_damaged_weights_are_found(monkeypatch, tmp_path):
     assert (
         finding.broken and "controller.safetensors" in finding.what and "git checkout" in finding.remedy
     )
+
+
+def test_weights_that_are_not_those_shipped_are_found(monkeypatch, tmp_path, smoke_run):
+    folder = tmp_path / "data" / "reference" / "carracing"
+    shutil.copytree(smoke_run, folder, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
+    digests = {"vae.safetensors": sha256(folder / "vae.safetensors")}
+    monkeypatch.setattr(doctor, "_ROOT", tmp_path)
+    save_json(folder / "manifest.json", {"sha256": digests})
+    (finding,) = doctor._weights()
+    assert not finding.remedy
+    save_json(folder / "manifest.json", {"sha256": digests | {"score.json": "0" * 64}})
+    (finding,) = doctor._weights()
+    assert finding.broken and "score.json is not what was shipped" in finding.what

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -43,8 +44,23 @@ def test_an_unfinished_run_is_refused(tmp_path):
     from wmlib.config import EvaluateConfig, Machine
     from wmlib.export import export_run
 
-    with pytest.raises(ArtifactError, match=r"vae.safetensors is missing; finish the run with"):
+    with pytest.raises(ArtifactError, match=r"config.json is missing; finish the run"):
         export_run(tmp_path, tmp_path / "out", "", EvaluateConfig(), "exact", Machine())
+
+
+def test_a_run_that_stopped_before_its_last_stage_is_refused_and_nothing_changes(tmp_path, smoke_run):
+    from wmlib.config import EvaluateConfig, Machine
+    from wmlib.export import export_run
+
+    run, out = tmp_path / "run", tmp_path / "shipped" / "carracing"
+    shutil.copytree(smoke_run, run, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
+    shutil.copy(run / "controller_rounds.safetensors", run / "controller.safetensors")
+    out.mkdir(parents=True)
+    (out / "vae.safetensors").write_bytes(b"as it was")
+    with pytest.raises(ArtifactError, match=r"is of rounds, not yet of real; finish the run"):
+        export_run(run, out, "", EvaluateConfig(), "exact", Machine())
+    assert [path.name for path in out.parent.rglob("*")] == ["carracing", "vae.safetensors"]
+    assert (out / "vae.safetensors").read_bytes() == b"as it was"
 
 
 def test_wall_seconds_leave_out_the_time_between_two_sittings():

@@ -36,6 +36,11 @@ def test_recorded_games_are_the_games_that_play_scores(vae, mdnrnn, controller):
     params = torch.randn(3, controller.size) * 0.1
     with RealWorld(vae, mdnrnn, 3, 1, horizon=45) as world:
         games = record(world, controller, params, np.array([5, 6, 7]), patience=20)
+    with RealWorld(vae, mdnrnn, 2, 1, horizon=45) as world:  # two at once, then the third
+        again = record(world, controller, params, np.array([5, 6, 7]), patience=20)
+    assert again.lengths == games.lengths
+    for name in ("mu", "logvar", "actions", "rewards", "dones"):
+        assert torch.equal(getattr(again, name), getattr(games, name)), name
     with RealWorld(vae, mdnrnn, 3, 1, horizon=45) as world:
         expected = play(world, controller, params, np.array([[5], [6], [7]]), patience=20)[:, 0]
     np.testing.assert_allclose(returns_of(games), expected, atol=1e-3)

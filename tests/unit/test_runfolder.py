@@ -3,11 +3,14 @@
 import pytest
 import torch
 
+from wmlib.agent import load_agent
 from wmlib.artifacts import ArtifactError, load_tensors
-from wmlib.config import ConfigError, RunConfig
+from wmlib.config import RunConfig
+from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runfolder import RunFolder
 from wmlib.runlog import RunLog
+from wmlib.vae import VAE
 
 
 @pytest.fixture
@@ -31,22 +34,69 @@ def test_a_stage_gets_the_newest_driver_before_it(files):
     assert [files.load_driver(s)[0] for s in ("rounds", "real", "evaluate")] == [0, 1, 2]
 
 
-def test_done_means_done_under_the_same_configuration(files, tmp_path):
-    files.mark_done("vae")
-    assert files.is_done("vae") and not files.is_done("mdnrnn")
+def test_done_means_done_under_the_same_configuration_and_still_there(files, tmp_path):
+    files.save_driver("dream", torch.zeros(867))
+    assert not files.is_done("dream")
+    files.mark_done("dream")
+    assert files.is_done("dream") and not files.is_done("real")
     other = RunFolder(RunConfig(seed=2), tmp_path, RunLog(quiet=True))
-    assert not other.is_done("vae")
+    assert not other.is_done("dream")
+    (tmp_path / "controller_dream.safetensors").unlink()
+    assert not files.is_done("dream")
 
 
-def test_what_is_missing_is_named_with_the_command_that_makes_it(files, tmp_path):
-    with pytest.raises(ArtifactError, match=r"stages/vae.safetensors.*\n?.*python -m wmlib vae"):
+def test_what_stands_on_a_stage_made_again_is_not_done(files):
+    for stage in ("dream", "real"):
+        files.save_driver(stage, torch.zeros(867))
+        files.mark_done(stage)
+    assert files.is_done("dream") and files.is_done("real")
+    files.mark_done("dream")
+    assert files.is_done("dream") and not files.is_done("real")
+
+
+def test_episodes_that_are_gone_are_not_done(files, tmp_path, make_episode):
+    store = EpisodeStore(tmp_path / "episodes")
+    for seed in (0, 1):
+        store.add(make_episode(seed, 5), {"digest": ""})
+    files.mark_done("collect")
+    assert files.is_done("collect")
+    store.path(1).unlink()
+    assert not files.is_done("collect")
+
+
+def test_a_stage_waits_for_those_before_it(files, tmp_path):
+    for stage in ("vae", "mdnrnn", "evaluate"):
+        with pytest.raises(ArtifactError, match=r"needs collect.*first run: python -m wmlib collect"):
+            files.begin(stage)
+    assert not (tmp_path / "config.json").exists()  # what can't begin leaves no trace
+    files.begin("collect")
+    assert (tmp_path / "config.json").exists()
+
+
+def test_a_damaged_list_of_stages_is_named(files, tmp_path):
+    (tmp_path / "done.json").write_text("[]")
+    with pytest.raises(ArtifactError, match=r"done.json is not ours; delete it"):
+        files.is_done("vae")
+
+
+def test_missing_weights_are_named(files):
+    with pytest.raises(ArtifactError, match=r"stages/vae.safetensors is missing.*made again"):
         files.load_vae()
-    with pytest.raises(ArtifactError, match=r"mdnrnn.safetensors.*\n?.*python -m wmlib mdnrnn"):
-        files.load_mdnrnn("dream")
-    with pytest.raises(ArtifactError, match=r"controller_dream.*\n?.*python -m wmlib evolve"):
-        files.load_driver("rounds")
-    with pytest.raises(ArtifactError, match="holds no episodes"):
-        files.store()
-    blind = RunFolder(RunConfig(stages=("collect", "vae", "real")), tmp_path, RunLog(quiet=True))
-    with pytest.raises(ConfigError, match="real needs a stage before it that is one of: mdnrnn, rounds"):
-        blind.load_mdnrnn("real")
+
+
+def test_c_is_played_with_the_m_that_it_learned_with(files, tmp_path, task, starts):
+    first, second = MDNRNN(task), MDNRNN(task)
+    files.save_weights("vae", VAE(32).state_dict())
+    files.save_starts(starts)
+    files.save_weights("mdnrnn", first.state_dict())
+    files.save_driver("dream", torch.zeros(867))
+    files.save_weights("rounds", second.state_dict())
+    files.save_driver("rounds", torch.ones(867))
+    for stage, expected in (("dream", first), ("rounds", second)):
+        agent = load_agent(tmp_path, f"controller_{stage}.safetensors")
+        assert torch.equal(agent.mdnrnn.head.weight, expected.head.weight), stage
+    # V was trained again, otherwise, and what follows it not yet.
+    other = RunFolder(RunConfig(seed=2), tmp_path, RunLog(quiet=True))
+    other.save_weights("vae", VAE(32).state_dict())
+    with pytest.raises(ArtifactError, match=r"of different runs; finish the run"):
+        load_agent(tmp_path)

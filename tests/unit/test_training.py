@@ -1,6 +1,8 @@
 """The fit loop, and the windows that M learns from."""
 
-import json
+import contextlib
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -23,13 +25,15 @@ from wmlib.training import (
 QUIET = RunLog(quiet=True)
 
 
-def tiny_fit(checkpoint, stop_at=None, steps=20, digest="a", folder=None):
+def tiny_fit(checkpoint, stop_at=None, steps=20, digest="a", folder=None, signal_at=()):
     torch.manual_seed(3)
     model = torch.nn.Linear(4, 1)
 
     def loss_of_step(step):
         if step == stop_at:
             raise KeyboardInterrupt
+        for _ in range(signal_at.count(step)):
+            os.kill(os.getpid(), signal.SIGINT)
         g = torch.Generator().manual_seed(step)
         x = torch.randn(8, 4, generator=g)
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
@@ -66,6 +70,29 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(tmp_path, stop_at):
     assert torch.equal(resumed.weight, whole.weight) and torch.equal(resumed.bias, whole.bias)
 
 
+def test_ctrl_c_waits_for_the_step_and_saves_it(tmp_path):
+    path = tmp_path / "check.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(path, steps=100, signal_at=[13])  # checkpoints are due after every ten steps
+    assert load_tensors(path)[1]["step"] == 14
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    whole, resumed = tiny_fit(None, steps=100), tiny_fit(path, steps=100)
+    assert torch.equal(resumed.weight, whole.weight)
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    path = tmp_path / "check.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(path, steps=100, signal_at=[13, 13])
+    assert load_tensors(path)[1]["step"] == 10
+
+
+def test_ctrl_c_in_the_last_step_is_not_lost(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        tiny_fit(tmp_path / "check.safetensors", signal_at=[19])
+    assert load_tensors(tmp_path / "check.safetensors")[1]["step"] == 20
+
+
 def test_a_checkpoint_of_another_configuration_is_ignored(tmp_path):
     path = tmp_path / "check.safetensors"
     tiny_fit(path, digest="a")
@@ -82,7 +109,26 @@ def test_events_hold_means_since_the_last_row(tmp_path):
     with open(tmp_path / "events.jsonl", "a") as file:
         file.write('{"stage": "te')  # a kill in the middle of a row
     assert len(read_events(tmp_path)) == 50
-    assert all(json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()[:50])
+    RunLog(tmp_path, quiet=True).event("next", 1)
+    assert [row["stage"] for row in read_events(tmp_path)] == ["test"] * 50 + ["next"]
+
+
+def test_events_after_a_resume_are_means_of_the_steps_since(tmp_path):
+    def losses(folder, **how):
+        checkpoint = folder / "check.safetensors"
+        with contextlib.suppress(KeyboardInterrupt):
+            tiny_fit(checkpoint, steps=100, folder=folder, **how)
+        return {row["step"]: row["loss"] for row in read_events(folder, "test")}
+
+    whole = losses(tmp_path / "whole")
+    losses(tmp_path / "parts", signal_at=[12])  # in the middle between two rows, which cover two steps
+    resumed = losses(tmp_path / "parts")
+    assert resumed.keys() == whole.keys()
+    for step, loss in whole.items():
+        if step == 14:  # of its two steps, the second alone
+            assert resumed[step] < 1.5 * loss
+        else:
+            assert resumed[step] == loss
 
 
 def test_learning_rate_falls_to_zero_or_stays():

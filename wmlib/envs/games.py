@@ -8,7 +8,9 @@ drawing, and the result is the same as if nothing had happened. A worker that ke
 import contextlib
 import multiprocessing
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Literal
 
@@ -155,7 +157,8 @@ class _Worker:
         self.process = context.Process(
             target=_serve, args=(other_end, self.task, self.kind), daemon=True
         )
-        self.process.start()
+        with _ctrl_c_held_back():  # it is the parent's to handle, from the process's first breath
+            self.process.start()
         other_end.close()  # so that the death of the process closes the pipe
 
     def _stop(self) -> None:
@@ -171,11 +174,23 @@ class _Worker:
             self.pipe.send(self.request)
 
 
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """What is started in here does not hear Ctrl-C. This process does, once the block is left."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # started later, it would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
     """What a worker process does: hold some games, and do to them what it is told."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     games: dict[int, object] = {}
     try:
         while True:

@@ -1,0 +1,44 @@
+"""Notebook 00 as a reader meets it: opened by `make lab`, run, and touched."""
+
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+import pytest
+
+
+def test_without_its_token_the_lab_stays_shut(lab_address):
+    parts = urlsplit(lab_address)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(f"{parts.scheme}://{parts.netloc}/api/contents")
+
+
+def test_the_first_notebook_runs_and_its_films_move(page, lab_address, tmp_path):
+    page.goto(lab_address)
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=120_000)
+    # The notebook comes with outputs; without them, what we see below is what this run made.
+    page.get_by_role("menuitem", name="Edit").click()
+    page.get_by_role("menuitem", name="Clear Outputs of All Cells").click()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    page.wait_for_function(
+        """() => {
+            const prompts = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+            return prompts.length > 0 && prompts.every(p => /\\[\\d+\\]/.test(p.textContent));
+        }""",
+        timeout=300_000,
+    )  # every cell has its number: none is waiting, none was left out
+    errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
+    assert page.locator(".jp-RenderedText pre:has-text('Traceback')").count() == 0
+    assert errors.count() == 0
+    assert page.locator(".jp-RenderedImage img").count() >= 6
+
+    film = page.locator(".widget-vbox").first
+    picture = film.locator("img")
+    before = picture.get_attribute("src")
+    film.locator(".noUi-handle, .slider-container .ui-slider-handle").first.focus()
+    page.keyboard.press("End")
+    page.wait_for_function(
+        "([image, before]) => image.src !== before", arg=[picture.element_handle(), before]
+    )
+    assert "frame 0:" not in film.locator(".widget-label").last.inner_text()
