@@ -5,9 +5,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,6 +27,20 @@ def chromium():
             pytest.fail(message)
         pytest.skip(message)
     return CHROMIUM
+
+
+def wait_until_it_listens(address, seconds=60):
+    """JupyterLab prints its address a moment before it answers there."""
+    parts = urlsplit(address)
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +72,7 @@ def lab_address(chromium, tmp_path_factory):
     if address is None:
         pytest.fail("make lab gave no address:\n" + "".join(seen))
     threading.Thread(target=server.stdout.read, daemon=True).start()  # keep its pipe empty
+    wait_until_it_listens(address)
     yield address
     os.killpg(server.pid, signal.SIGTERM)
     server.wait(30)
