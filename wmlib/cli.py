@@ -138,7 +138,7 @@ def _run_options(command: str, argv: list[str]) -> RunOptions:
 def _run(command: str, argv: list[str]) -> int:
     options = _run_options(command, argv)
     from wmlib.pipeline import Pipeline
-    from wmlib.runlog import terminate_like_ctrl_c
+    from wmlib.stopping import terminate_like_ctrl_c
 
     every = options.config.stages
     stages = {
@@ -160,7 +160,8 @@ def _evaluate(argv: list[str]) -> int:
     from wmlib.agent import load_agent
     from wmlib.config import Machine
     from wmlib.evaluation import evaluate
-    from wmlib.runlog import RunLog, terminate_like_ctrl_c
+    from wmlib.runlog import RunLog
+    from wmlib.stopping import terminate_like_ctrl_c
     from wmlib.worlds import DreamWorld, RealWorld
 
     machine = Machine(options.workers, min(options.lanes, options.episodes))
@@ -183,7 +184,7 @@ def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
     from wmlib.config import Machine
     from wmlib.export import export_run
-    from wmlib.runlog import terminate_like_ctrl_c
+    from wmlib.stopping import terminate_like_ctrl_c
 
     config = EvaluateConfig(options.episodes, horizon=options.horizon)
     machine = Machine(options.workers, options.lanes)

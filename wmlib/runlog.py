@@ -1,13 +1,10 @@
-"""The journal of a run: events.jsonl for machines, progress bars for people, and how to stop."""
+"""The journal of a run: events.jsonl for machines, progress bars for people."""
 
 import contextlib
 import json
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,51 +70,3 @@ def read_events(folder: Path, stage: str | None = None) -> list[dict]:
             if stage is None or row.get("stage") == stage:
                 rows.append(row)
     return rows
-
-
-class Stop:
-    """Ctrl-C and SIGTERM, kept back until work has come to a point at which it can be left.
-
-    Inside the `with` block a signal only sets `wanted`; at its end it does what it would have done. A
-    second one does it at once. Signals that are ignored, or end the process, stay as they are.
-    """
-
-    def __init__(self):
-        self.wanted = False
-        self._signal: int | None = None
-        self._previous: dict[int, Callable] = {}
-
-    def __enter__(self) -> "Stop":
-        if threading.current_thread() is threading.main_thread():  # only there they can be kept back
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if callable(signal.getsignal(number)):
-                    self._previous[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, error: type | None, *_) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        if self.wanted and error is None:
-            self._deliver()
-
-    def _note(self, number: int, frame: object) -> None:
-        again, self.wanted, self._signal = self.wanted, True, number
-        if again:
-            self._deliver()
-
-    def _deliver(self) -> None:
-        self._previous[self._signal](self._signal, None)
-
-
-@contextlib.contextmanager
-def terminate_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM becomes KeyboardInterrupt, so that both write the checkpoint and say how to go on."""
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -16,7 +16,8 @@ from wmlib.artifacts import load_tensors, save_tensors
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
-from wmlib.runlog import RunLog, Stop
+from wmlib.runlog import RunLog
+from wmlib.stopping import Stop
 from wmlib.vae import VAE, sample_z, to_images, vae_loss
 
 LossOfStep = Callable[[int], tuple[Tensor, dict[str, Tensor]]]

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+from multiprocessing import popen_spawn_posix
 
 import numpy as np
 import pytest
@@ -104,3 +106,33 @@ def test_the_stock_game_is_gymnasiums_own_class():
 
     assert type(make_game("carracing", "stock")) is CarRacing
     assert type(make_game("carracing", "exact")) is not CarRacing
+
+
+def test_ctrl_c_waits_until_a_game_process_has_started(monkeypatch):
+    """A child whose parent leaves in the middle of its start ends in a traceback.
+
+    The signal is taken by another thread, as it may be where torch or NumPy hold some: the main thread's
+    mask alone doesn't keep it back.
+    """
+    launching, taken = threading.Event(), threading.Event()
+
+    def take():
+        launching.wait(30)
+        signal.raise_signal(signal.SIGINT)
+        taken.set()
+
+    launch, launched = popen_spawn_posix.Popen._launch, []
+
+    def interrupted(self, process):
+        launching.set()
+        assert taken.wait(30)
+        launch(self, process)
+        launched.append(process)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    monkeypatch.setattr(popen_spawn_posix.Popen, "_launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Games("carracing", lanes=1, workers=1)
+    thread.join()
+    assert len(launched) == 1

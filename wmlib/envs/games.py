@@ -9,14 +9,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from multiprocessing import resource_tracker
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Literal
 
 import numpy as np
 
 from wmlib.envs.frames import FRAME_SIZE, to_frame
+from wmlib.stopping import Stop, deaf_to_ctrl_c
 
 _PATIENCE_SECONDS = 120.0  # for an answer; replaying a long game takes seconds, drawing milliseconds
 _MOST_REPLACEMENTS = 3  # of one worker, between two answers
@@ -157,7 +157,7 @@ class _Worker:
         self.process = context.Process(
             target=_serve, args=(other_end, self.task, self.kind), daemon=True
         )
-        with _ctrl_c_held_back():  # it is the parent's to handle, from the process's first breath
+        with Stop(), deaf_to_ctrl_c():  # it is the parent's to handle, from the process's first breath
             self.process.start()
         other_end.close()  # so that the death of the process closes the pipe
 
@@ -172,20 +172,6 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.pipe.send(("replay", self.history))
             self.pipe.send(self.request)
-
-
-@contextlib.contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """What is started in here does not hear Ctrl-C. This process does, once the block is left."""
-    if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # started later, it would lift the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
