@@ -1,5 +1,6 @@
 """Small, real things that many tests need: an untrained V and M, and a folder with episodes."""
 
+import signal
 import subprocess
 import sys
 
@@ -18,6 +19,13 @@ from wmlib.worlds import DreamStarts
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_is_heard():
+    """A shell starts what runs in its background deaf to Ctrl-C, and so what the tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
