@@ -1,0 +1,1 @@
+"""Ours beside peers, in one run on one machine: python -m benchmarks."""

@@ -1,0 +1,138 @@
+"""python -m benchmarks: ours beside its peers. One table, one figure, one JSON file."""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.dreams import dream_rows
+from benchmarks.figure import draw
+from benchmarks.games import env_rows, evaluation_rows
+from benchmarks.measure import Row
+from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
+from wmlib.agent import load_agent
+from wmlib.artifacts import REFERENCE, ArtifactError
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything is measured."""
+
+    repeats: int
+    env_steps: int
+    candidates: int
+    game_horizon: int
+    dreams: int
+    dream_horizon: int
+    train_steps: int
+    memory_episodes: int
+
+
+FULL = Size(5, 300, 16, 250, 1024, 200, 60, 300)
+QUICK = Size(3, 100, 8, 60, 1024, 50, 12, 300)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller, within three minutes")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="env, evaluation, dream, train, memory"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the ratios here (.png)")
+    options = parser.parse_args(argv)
+    groups = options.only or list(GROUPS)
+    if unknown := set(groups) - set(GROUPS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(GROUPS)}")
+    for path in (options.json, options.figure):
+        if path and not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}")
+    try:
+        agent = load_agent(REFERENCE / "carracing")
+    except ArtifactError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    size, began = QUICK if options.quick else FULL, time.monotonic()
+    print(machine())
+    print(f"medians of {size.repeats}, ours and peer by turns\n")
+    print(f"{'name':<20}{'ours':>12}{'peer':>12}{'ratio':>8}  unit", flush=True)
+    rows: list[Row] = []
+    curves: Curves = {}
+    for group in groups:
+        for row in GROUPS[group](agent, size, curves):
+            rows.append(row)
+            numbers = f"{row.ours:>12,.0f}{row.peer:>12,.0f}{row.ratio:>8.2f}"
+            print(f"{row.name:<20}{numbers}  {row.unit}  ({row.what})", flush=True)
+    if not has_envpool():
+        print(
+            "\nWithout EnvPool: evaluation_envpool is left out. pip install envpool -c constraints.txt"
+        )
+    print(f"\n{time.monotonic() - began:.0f} s in all")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    if options.figure:
+        draw(rows, curves).savefig(options.figure)
+    return 0
+
+
+def has_envpool() -> bool:
+    return importlib.util.find_spec("envpool") is not None
+
+
+def _env(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    return env_rows(size.env_steps, size.repeats, has_envpool())
+
+
+def _evaluation(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    return evaluation_rows(agent, size.candidates, size.game_horizon, size.repeats, has_envpool())
+
+
+def _dream(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    return dream_rows(agent, size.dreams, size.dream_horizon, size.repeats)
+
+
+def _train(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = record_episodes(Path(folder), agent.task)
+        yield from training_rows(store, agent.vae, agent.task, size.train_steps, size.repeats, curves)
+
+
+def _memory(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    return memory_rows(size.memory_episodes)
+
+
+GROUPS = {
+    "env": _env, "evaluation": _evaluation, "dream": _dream, "train": _train, "memory": _memory,
+}  # fmt: skip
+
+
+def machine() -> str:
+    """What the figures depend on."""
+    processor, path = platform.processor(), Path("/proc/cpuinfo")
+    flags: set[str] = set()
+    if path.exists():
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                processor = value.strip()
+            elif key.strip() == "flags":
+                flags = set(value.split())
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    return (
+        f"{processor}, {os.cpu_count()} cores ({' '.join(known) or 'flags unknown'}); "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, a peer's process 1; "
+        f"Python {platform.python_version()}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The dream, and the speed of the products that bound it."""
+
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.games import Counted, population
+from benchmarks.measure import Row, side_by_side
+from benchmarks.peers import RolloutPool
+from wmlib.agent import Agent
+from wmlib.worlds import DreamWorld, play
+
+
+def dream_rows(agent: Agent, lanes: int, horizon: int, repeats: int) -> Iterator[Row]:
+    """Dreamt steps a second while a population is scored, on all cores; and of matrix products."""
+    candidates = population(agent, 64)
+    seeds = list(range(lanes // 64))
+    world = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon)
+
+    def ours() -> int:
+        counted = Counted(world)
+        play(counted, agent.controller, candidates, seeds)
+        return counted.steps
+
+    with RolloutPool(agent, horizon) as pool:
+        pool.play("dream", candidates[:4], seeds[:1])
+
+        def theirs() -> int:
+            return pool.play("dream", candidates[:32], seeds[:1])[1]
+
+        ours()
+        what = f"{lanes} dreams at once; one dream after the other, a process a core"
+        yield side_by_side("dream", "dreamt steps/s", what, ours, theirs, repeats)
+    yield gemm_row(agent, lanes, repeats)
+
+
+def gemm_row(agent: Agent, lanes: int, repeats: int) -> Row:
+    """The products of one dream step alone, (lanes, inputs + H) @ (inputs + H, 4 H) and the head's."""
+    task = agent.task
+    gates = torch.randn(task.z_size + task.action_size + task.hidden_size, 4 * task.hidden_size)
+    head = torch.randn(task.hidden_size, 3 * task.z_size * task.mixtures + 2)
+    x, h = torch.randn(lanes, len(gates)), torch.randn(lanes, task.hidden_size)
+
+    def steps_in(dtype: torch.dtype):
+        operands = [value.to(dtype) for value in (x, gates, h, head)]
+
+        @torch.inference_mode()
+        def work() -> int:
+            for _ in range(50):
+                operands[0] @ operands[1]
+                operands[2] @ operands[3]
+            return 50 * lanes
+
+        work()
+        return work
+
+    return side_by_side(
+        "dream_gemm", "dreamt steps/s", "the dream's matrix products alone, bfloat16; float32",
+        steps_in(torch.bfloat16), steps_in(torch.float32), repeats,
+    )  # fmt: skip
