@@ -58,7 +58,7 @@ def training_rows(
         def ours(train=our_training, losses=losses, frames=frames) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 train(RunLog(Path(folder), quiet=True))
-                losses["ours"] = [row["loss"] for row in read_events(Path(folder)) if "loss" in row]
+                losses["ours"] = [_loss(row) for row in read_events(Path(folder))]
             return frames
 
         def theirs(train=their_training, losses=losses, frames=frames) -> int:
@@ -71,10 +71,16 @@ def training_rows(
         curves[name] = losses
 
 
+def _loss(row: dict) -> float:
+    """The loss of a batch. M's event has its parts, whose weights are 1."""
+    return row["loss"] if "loss" in row else row["nll"] + row["reward"] + row["done"]
+
+
 def plain_vae(store: EpisodeStore, task: Task, config: VAEConfig, seed: int) -> list[float]:
     """The usual loop: V eager, float32, channels first. Returns the loss of each batch."""
     torch.manual_seed(seed_of(seed, "vae", "weights"))
-    vae = peers.copy_weights(peers.PlainVAE(task.z_size), VAE(task.z_size))
+    ours = VAE(task.z_size)  # the first to draw from the seed, as in our own training
+    vae = peers.copy_weights(peers.PlainVAE(task.z_size), ours)
     optimiser = torch.optim.Adam(vae.parameters(), config.learning_rate)
     losses = []
     for step in range(config.steps):
@@ -93,7 +99,8 @@ def plain_vae(store: EpisodeStore, task: Task, config: VAEConfig, seed: int) -> 
 def plain_mdnrnn(data: Sequences, task: Task, config: MDNRNNConfig, seed: int) -> list[float]:
     """The usual loop: M eager, float32. Returns the NLL, reward and end loss of each batch."""
     torch.manual_seed(seed_of(seed, "mdnrnn", "weights"))
-    mdnrnn = peers.copy_weights(peers.PlainMDNRNN(), MDNRNN(task))
+    ours = MDNRNN(task)  # the first to draw from the seed, as in our own training
+    mdnrnn = peers.copy_weights(peers.PlainMDNRNN(), ours)
     optimiser = torch.optim.Adam(mdnrnn.parameters(), config.learning_rate)
     losses = []
     for step in range(config.steps):
