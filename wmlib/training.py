@@ -82,7 +82,7 @@ def fit(
         loss_of_step: step number to (loss, its parts by name).
         checkpoint: where to keep weights and Adam's state; None keeps nothing.
     """
-    optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate, fused=True)
     first = 0
     if checkpoint is not None and checkpoint.exists():
         first = _restore(model, optimiser, checkpoint, plan.digest)

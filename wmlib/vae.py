@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wmlib.convolution import Conv2d, ConvTranspose2d
+
 
 class VAE(nn.Module):
     """Compresses a 64x64 frame to z, and paints a frame from z. 4,348,547 parameters at z = 32."""
@@ -12,19 +14,19 @@ class VAE(nn.Module):
         super().__init__()
         self.z_size = z_size
         self.encoder = nn.Sequential(
-            nn.Conv2d(3, 32, 4, stride=2), nn.ReLU(),  # (B, 32, 31, 31)
-            nn.Conv2d(32, 64, 4, stride=2), nn.ReLU(),  # (B, 64, 14, 14)
-            nn.Conv2d(64, 128, 4, stride=2), nn.ReLU(),  # (B, 128, 6, 6)
-            nn.Conv2d(128, 256, 4, stride=2), nn.ReLU(),  # (B, 256, 2, 2)
+            Conv2d(3, 32, 4), nn.ReLU(),  # (B, 32, 31, 31)
+            Conv2d(32, 64, 4), nn.ReLU(),  # (B, 64, 14, 14)
+            Conv2d(64, 128, 4), nn.ReLU(),  # (B, 128, 6, 6)
+            Conv2d(128, 256, 4), nn.ReLU(),  # (B, 256, 2, 2)
         )  # fmt: skip
         self.to_mu = nn.Linear(1024, z_size)
         self.to_logvar = nn.Linear(1024, z_size)
         self.from_z = nn.Linear(z_size, 1024)
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(1024, 128, 5, stride=2), nn.ReLU(),  # (B, 128, 5, 5)
-            nn.ConvTranspose2d(128, 64, 5, stride=2), nn.ReLU(),  # (B, 64, 13, 13)
-            nn.ConvTranspose2d(64, 32, 6, stride=2), nn.ReLU(),  # (B, 32, 30, 30)
-            nn.ConvTranspose2d(32, 3, 6, stride=2), nn.Sigmoid(),  # (B, 3, 64, 64)
+            ConvTranspose2d(1024, 128, 5), nn.ReLU(),  # (B, 128, 5, 5)
+            ConvTranspose2d(128, 64, 5), nn.ReLU(),  # (B, 64, 13, 13)
+            ConvTranspose2d(64, 32, 6), nn.ReLU(),  # (B, 32, 30, 30)
+            ConvTranspose2d(32, 3, 6), nn.Sigmoid(),  # (B, 3, 64, 64)
         )  # fmt: skip
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,14 +42,7 @@ class VAE(nn.Module):
         """Reconstruct x by way of z = mu + sigma * noise. Returns (reconstruction, mu, logvar)."""
         mu, logvar = self.encode(x)
         z = mu + (logvar / 2).exp() * noise
-        return self.decode_fast(z), mu, logvar
-
-    def decode_fast(self, z: Tensor) -> Tensor:
-        """What `decode` computes, quicker: a transposed convolution of one pixel is a plain product."""
-        first = self.decoder[0]
-        pixels = self.from_z(z) @ first.weight.flatten(1)  # (B, 1024) @ (1024, 128 * 5 * 5)
-        x = pixels.view(len(z), 128, 5, 5) + first.bias[:, None, None]
-        return self.decoder[1:](x.contiguous(memory_format=torch.channels_last))
+        return self.decode(z), mu, logvar
 
 
 def kl_per_latent(mu: Tensor, logvar: Tensor) -> Tensor:
@@ -94,4 +89,4 @@ def count_parameters(module: nn.Module) -> int:
 def reconstruction_error(vae: VAE, images: Tensor) -> Tensor:
     """Squared error of each frame, decoded from mu, summed over pixels: (B,)."""
     mu, _ = vae.encode(images)
-    return F.mse_loss(vae.decode_fast(mu), images, reduction="none").flatten(1).sum(1)
+    return F.mse_loss(vae.decode(mu), images, reduction="none").flatten(1).sum(1)

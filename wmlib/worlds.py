@@ -203,7 +203,7 @@ class DreamWorld:
         """z as V paints it, (lanes, 64, 64, 3) uint8."""
         if self.painter is None:
             raise ValueError("a dream has pictures only if it was made with painter=vae")
-        return to_frames(self.painter.decode_fast(self._z)).numpy()
+        return to_frames(self.painter.decode(self._z)).numpy()
 
     def close(self) -> None:
         """Nothing to close; the real game has something."""
