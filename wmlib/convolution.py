@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 WIDE = 128
-"""Channels of the small image from which a product of matrices computes the weight's gradient quicker."""
+"""From so many channels of the small image on, a matrix product gives the weight's gradient quicker."""
 
 
 class Conv2d(nn.Conv2d):
@@ -130,7 +130,7 @@ def _weight_gradient(small: Tensor, large: Tensor, weight: Tensor) -> Tensor:
 
 
 def _pytorch_gradients(gradient, x, weight, transposed: bool, wanted: list[bool]):
-    """PyTorch's gradients for input, weight and bias. One at a time, they are quicker than all at once."""
+    """PyTorch's gradients for input, weight and bias. One at a time they are quicker than together."""
     return torch.ops.aten.convolution_backward(
         gradient, x, weight, None, [2, 2], [0, 0], [1, 1], transposed, [0, 0], 1, wanted
     )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wmlib.controller import Controller
 from wmlib.envs import GameKind, open_games
-from wmlib.mdnrnn import MDNRNN, Stepper, sample_mixture
+from wmlib.mdnrnn import MDNRNN, Imagination
 from wmlib.perception import Perception
 from wmlib.vae import VAE, sample_z, to_frames
 
@@ -127,6 +127,7 @@ class DreamWorld:
         horizon: steps after which a dream is truncated.
         temperature: tau, for the mixture (see `sample_mixture`).
         done_cutoff: the dream ends when the probability of the end exceeds this.
+        dtype: in which M's products are computed.
         painter: V, for those who want to look at the dream; the dream itself does without.
     """
 
@@ -141,12 +142,12 @@ class DreamWorld:
         temperature: float = 1.0,
         done_cutoff: float = 0.5,
         painter: VAE | None = None,
+        dtype: torch.dtype = torch.float32,
     ):
         self.task, self.lanes = mdnrnn.task, lanes
-        self.painter = painter
-        self.mdnrnn, self.cell, self.starts = mdnrnn.eval(), Stepper(mdnrnn), starts
+        self.painter, self.starts = painter, starts
+        self.imagination = Imagination(mdnrnn, lanes, temperature, dtype)
         self.horizon = horizon or self.task.horizon
-        self.temperature = temperature
         self.done_logit_cutoff = float(np.log(done_cutoff / (1 - done_cutoff)))
         self._z = torch.zeros(lanes, self.task.z_size)
         self._h = torch.zeros(lanes, self.task.hidden_size)
@@ -184,15 +185,15 @@ class DreamWorld:
         inputs = [self._z, actions]
         if self.task.restart_input:
             inputs.append(torch.from_numpy(self._t == 0).float()[:, None])
-        self._h, self._c = self.cell(torch.cat(inputs, 1), self._h, self._c)
-        prediction = self.mdnrnn.predict(self._h)
-        self._z = sample_mixture(prediction, *self._step_noise(), self.temperature)
-        rewards = np.where(active, self._reward(prediction), 0.0)
-        terminated = active & self._done(prediction)
+        self._z, self._h, self._c, heads = self.imagination(
+            torch.cat(inputs, 1), self._h, self._c, *self._step_noise()
+        )
+        rewards = np.where(active, self._reward(heads), 0.0)
+        terminated = active & self._done(heads)
         self._t += active
         truncated = active & ~terminated & (self._t >= self.horizon)
         self._over |= terminated | truncated
-        return self._features(), rewards, terminated, truncated, {"prediction": prediction}
+        return self._features(), rewards, terminated, truncated, {}
 
     def stop(self, lanes: np.ndarray) -> None:
         """End the episodes in the chosen lanes (bool) here and now."""
@@ -218,15 +219,15 @@ class DreamWorld:
         memory = [self._c, self._h] if self.task.sees_cell else [self._h]
         return torch.cat([self._z, *memory], 1)
 
-    def _reward(self, prediction) -> np.ndarray:
-        if prediction.reward is None:  # then to survive is what counts
+    def _reward(self, heads: Tensor) -> np.ndarray:
+        if not self.task.predicts_reward:  # then to survive is what counts
             return np.ones(self.lanes)
-        return prediction.reward.double().numpy()
+        return heads[:, 0].double().numpy()
 
-    def _done(self, prediction) -> np.ndarray:
-        if prediction.done_logit is None:
+    def _done(self, heads: Tensor) -> np.ndarray:
+        if not self.task.predicts_done:
             return np.zeros(self.lanes, bool)
-        return (prediction.done_logit > self.done_logit_cutoff).numpy()
+        return (heads[:, -1] > self.done_logit_cutoff).numpy()
 
     def _step_noise(self) -> tuple[Tensor, Tensor]:
         """This step's uniform and normal noise, (lanes, Z) each, by each lane's seed and time."""

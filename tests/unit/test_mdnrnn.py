@@ -7,7 +7,15 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from wmlib.config import MDNRNNConfig, Task
-from wmlib.mdnrnn import MDNRNN, Prediction, Stepper, mdnrnn_loss, mixture_nll, sample_mixture
+from wmlib.mdnrnn import (
+    MDNRNN,
+    Imagination,
+    Prediction,
+    Stepper,
+    mdnrnn_loss,
+    mixture_nll,
+    sample_mixture,
+)
 from wmlib.vae import count_parameters
 
 DOOM = Task(
@@ -92,6 +100,34 @@ def test_the_stepper_is_torchs_lstm(mdnrnn, task):
     expected, (_, c_n) = mdnrnn.lstm(torch.cat([z, actions], -1))
     torch.testing.assert_close(h, expected[:, -1], rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(c, c_n[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", [Task("carracing", 3, 32, 256), DOOM], ids=lambda task: task.name)
+@pytest.mark.parametrize("tau", [0.5, 1.3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_imagination_is_m_and_a_draw_from_its_mixture(task, tau, dtype):
+    mdnrnn = MDNRNN(task)
+    with torch.no_grad():
+        mdnrnn.head.weight *= 10  # components that differ
+    lanes = 200
+    seen = torch.randn(lanes, mdnrnn.lstm.input_size)
+    h, c = torch.rand(lanes, task.hidden_size) - 0.5, torch.randn(lanes, task.hidden_size)
+    uniform, normal = torch.rand(lanes, task.z_size), torch.randn(lanes, task.z_size)
+    imagine = Imagination(mdnrnn, lanes, tau, dtype)
+    imagine(torch.randn_like(seen), c, h, normal, uniform)  # buffers that hold another step
+    z, h_next, c_next, heads = imagine(seen, h, c, uniform, normal)
+
+    out, (_, c_expected) = mdnrnn.lstm(seen[:, None], (h[None], c[None]))
+    prediction = mdnrnn.predict(out[:, 0])
+    expected = sample_mixture(prediction, uniform, normal, tau)
+    heads_expected = [value for value in (prediction.reward, prediction.done_logit) if value is not None]
+    same = 1e-4 if dtype == torch.float32 else 0.05
+    torch.testing.assert_close(h_next, out[:, 0], rtol=same, atol=same)
+    torch.testing.assert_close(c_next, c_expected[0], rtol=same, atol=same)
+    torch.testing.assert_close(heads, torch.stack(heads_expected, 1), rtol=2 * same, atol=2 * same)
+    # A draw at the border of two components may fall on either side.
+    close = torch.isclose(z, expected, rtol=4 * same, atol=4 * same)
+    assert close.float().mean() > (0.9999 if dtype == torch.float32 else 0.97)
 
 
 def test_a_sequence_in_pieces_is_the_sequence(mdnrnn):
