@@ -1,6 +1,5 @@
 """Training V and M, ours against plain float32; and the memory that training from 300 episodes takes."""
 
-import json
 import os
 import subprocess
 import sys
@@ -152,13 +151,11 @@ def lay_out(folder: Path, episodes: int) -> None:
         ),
         {"digest": ""},
     )  # fmt: skip
-    content = json.loads(store.manifest_path.read_text())
-    (row,) = content["episodes"]
     for seed in range(1, episodes):
         name = f"episode_{seed:07d}.safetensors"
         os.link(store.path(0), folder / name)
-        content["episodes"].append(row | {"seed": seed, "file": name})
-    store.manifest_path.write_text(json.dumps(content))
+        store.rows[seed] = store.rows[0] | {"file": name}
+    store.save_manifest()
 
 
 def _peak(stage: str, manner: str, folder: str) -> float:

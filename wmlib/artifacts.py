@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping | None = None):
     """Write tensors, and `about` (anything JSON takes) as the file's one metadata string."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"about": json.dumps(dict(about or {}), sort_keys=True)}
+    described = json.dumps(dict(about or {}), sort_keys=True)
+    metadata = {"about": described, "sha256": _digest(contiguous, described)}
     with whole_file(path) as temporary:
         temporary.write_bytes(save(contiguous, metadata))
 
@@ -72,9 +73,14 @@ def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tup
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            metadata = file.metadata() or {}
+        described = metadata.get("about", "{}")
+        about = json.loads(described)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
+    signed = metadata.get("sha256")
+    if signed and signed != _digest(tensors, described):
+        raise ArtifactError(f"{path} is damaged (its sha256 differs); {remedy}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArtifactError(f"{path}: {name} holds values that are not finite; {remedy}")
@@ -83,20 +89,55 @@ def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tup
     return tensors, about
 
 
+def _digest(tensors: Mapping[str, torch.Tensor], described: str) -> str:
+    """Of all that a file says. safetensors itself would not notice a flipped bit."""
+    digest = hashlib.sha256(described.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def expect(
+    path: Path,
+    tensors: Mapping[str, torch.Tensor],
+    shapes: Mapping[str, tuple[int | None, ...]],
+    remedy: str,
+    whole: Collection[str] = (),
+) -> None:
+    """Check names, shapes (None: any length) and types: floating point, but integers in `whole`.
+
+    Raises:
+        ArtifactError: naming the first tensor that is not as expected.
+    """
+    for name in sorted(tensors.keys() | shapes.keys()):
+        tensor, wanted = tensors.get(name), shapes.get(name)
+        if tensor is None or wanted is None:
+            found = "is missing" if tensor is None else "does not belong here"
+            raise ArtifactError(f"{path}: {name} {found}; {remedy}")
+        fits = len(tensor.shape) == len(wanted) and all(
+            length in (None, size) for length, size in zip(wanted, tensor.shape, strict=True)
+        )
+        if not fits or tensor.is_floating_point() == (name in whole):
+            wanted = ", ".join("any" if length is None else str(length) for length in wanted)
+            kind = "integers" if name in whole else "floating point"
+            raise ArtifactError(
+                f"{path}: {name} is {tuple(tensor.shape)} {tensor.dtype}, "
+                f"expected ({wanted}) {kind}; {remedy}"
+            )
+
+
 def load_module(module: torch.nn.Module, path: Path, remedy: str = "make it again") -> dict:
     """Load weights into `module`, names and shapes checked. Returns the file's description."""
     tensors, about = load_tensors(path, remedy)
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if wanted != found:
-        differing = sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
-        first = differing[0]
-        raise ArtifactError(
-            f"{path} does not fit {type(module).__name__}: {first} is {found.get(first)}, "
-            f"expected {wanted.get(first)}; {remedy}"
-        )
+    expect(path, tensors, shapes_of(module), remedy)
     module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return about
+
+
+def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def save_json(path: Path, content: object) -> None:

@@ -129,7 +129,7 @@ def _torch() -> Finding:
 
 def _weights() -> list[Finding]:
     from wmlib.agent import load_agent
-    from wmlib.artifacts import ArtifactError, load_json, sha256
+    from wmlib.artifacts import ArtifactError
     from wmlib.config import TASKS
 
     findings = []
@@ -137,11 +137,7 @@ def _weights() -> list[Finding]:
         folder = _ROOT / "data" / "reference" / task
         try:
             load_agent(folder)
-            digests = load_json(folder / "manifest.json")["sha256"]
-            changed = [name for name in digests if sha256(folder / name) != digests[name]]
-            if changed:
-                raise ArtifactError(f"{folder / changed[0]} is not what was shipped")
             findings.append(Finding(f"the agent shipped for {task} can be read"))
-        except (ArtifactError, OSError, KeyError, TypeError) as error:
+        except ArtifactError as error:
             findings.append(Finding(str(error).split("; ")[0], f"git checkout -- {folder}", True))
     return findings

@@ -4,6 +4,8 @@ An episode of T steps holds T + 1 frames: frame t is what was seen before action
 action t brought.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +16,12 @@ import torch
 from wmlib.artifacts import ArtifactError, load_json, map_array, save_json, save_tensors, sha256
 from wmlib.envs.frames import FRAME_SIZE
 
-_FORMAT = 1
+_FORMAT = 2
 _REMEDY = "delete it and run the same collect command: only this episode is recorded again"
+
+
+def _digest(rows: list[dict]) -> str:
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,13 @@ class EpisodeStore:
             "sha256": sha256(path),
             **about,
         }
+        self.save_manifest()
+
+    def save_manifest(self) -> None:
+        """Write down `rows`."""
         rows = [{"seed": seed, **self.rows[seed]} for seed in self.seeds]
-        save_json(self.manifest_path, {"format": _FORMAT, "episodes": rows})
+        content = {"format": _FORMAT, "episodes": rows, "sha256": _digest(rows)}
+        save_json(self.manifest_path, content)
 
     def frames(self, seed: int) -> np.ndarray:
         """A memory map, (T + 1, 64, 64, 3) uint8. Drop it after use, and its memory is given back."""
@@ -147,6 +158,8 @@ class EpisodeStore:
         try:
             if content["format"] != _FORMAT:
                 raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+            if content["sha256"] != _digest(content["episodes"]):
+                raise ValueError("its sha256 differs")
             rows = {}
             for row in content["episodes"]:
                 row = dict(row)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.artifacts import load_tensors, save_tensors
+from wmlib.artifacts import expect, load_tensors, save_tensors
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig
 from wmlib.controller import Controller
 from wmlib.runlog import RunLog
@@ -145,7 +145,7 @@ def evolve(
     """
     progress = Progress()
     if checkpoint is not None and checkpoint.exists():
-        progress = _load(checkpoint, digest)
+        progress = _load(checkpoint, digest, config, space)
     if len(progress.fitness) > config.generations:
         progress = Progress()  # of a longer evolution, whose best may lie beyond the end of this one
     strategy = _strategy(config, space.size, seed_of(seed, stage, "cma"))
@@ -216,15 +216,18 @@ def _strategy(config: EvolutionConfig, size: int, seed: int) -> cma.CMAEvolution
 def _save(path: Path, progress: Progress, digest: str) -> None:
     tensors = {
         "fitness": torch.from_numpy(np.array(progress.fitness)),
-        "validated": torch.tensor(progress.validated, dtype=torch.float64),
+        "validated": torch.tensor(progress.validated, dtype=torch.float64).reshape(-1, 2),
         "best": progress.best,
     }
     save_tensors(path, tensors, {"digest": digest})
 
 
-def _load(path: Path, digest: str) -> Progress:
-    tensors, about = load_tensors(path, "delete it: this stage then starts from its beginning")
+def _load(path: Path, digest: str, config: EvolutionConfig, space: SearchSpace) -> Progress:
+    remedy = "delete it: this stage then starts from its beginning"
+    tensors, about = load_tensors(path, remedy)
     if about.get("digest") != digest:
         return Progress()
+    shapes = {"fitness": (None, config.population), "validated": (None, 2)}
+    expect(path, tensors, shapes | {"best": (space.controller.size,)}, remedy)
     validated = [(int(generation), score) for generation, score in tensors["validated"].tolist()]
     return Progress(list(tensors["fitness"].numpy()), validated, tensors["best"])

@@ -44,7 +44,10 @@ def export_run(
     """
     run, out = Path(run), Path(out)
     remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
-    stages = load_json(run / "config.json", remedy)["stages"]
+    config_of_run = load_json(run / "config.json", remedy)
+    stages = config_of_run.get("stages") if isinstance(config_of_run, dict) else None
+    if not isinstance(stages, list) or not set(stages) & {"dream", "rounds", "real"}:
+        raise ArtifactError(f"{run / 'config.json'} is damaged or not ours; {remedy}")
     # C goes on learning, and still in dreams, in the rounds.
     dreamer = "controller_rounds" if "rounds" in stages else "controller_dream"
     last = [stage for stage in stages if stage in ("dream", "rounds", "real")][-1]

@@ -46,8 +46,12 @@ class Pipeline:
         """One stage; it is not run again if it is done already.
 
         Raises:
-            ArtifactError: a stage before it is not done.
+            ArtifactError: a stage before it is not done, or another run is at work in the folder.
         """
+        with self.files.alone():
+            self._run_stage(stage)
+
+    def _run_stage(self, stage: str) -> None:
         self.files.begin(stage)
         if self.files.is_done(stage):
             self.log.say(f"{stage}: done before, loaded from {self.folder}")
@@ -80,7 +84,6 @@ class Pipeline:
 
     def _vae(self) -> None:
         store = self.files.store()
-        store.verify()
         vae = train_vae(
             store, self.task, self.config.vae, self.config.seed, self.log,
             self.files.checkpoint("vae"), self.config.stage_hash("vae"),

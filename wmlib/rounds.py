@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from wmlib.artifacts import load_tensors, save_tensors
-from wmlib.config import VALIDATION_SEEDS, RoundsConfig
+from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
+from wmlib.config import VALIDATION_SEEDS, RoundsConfig, Task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.evolution import SearchSpace, evolve
@@ -189,7 +189,9 @@ def run_rounds(
     first = 0
     state = folder / "state.safetensors"
     if state.exists():
-        tensors, about = load_tensors(state, f"delete {folder}: the rounds then start from the first")
+        remedy = f"delete {folder}: the rounds then start from the first"
+        tensors, about = load_tensors(state, remedy)
+        expect(state, tensors, shapes_of(mdnrnn) | {"params": (controller.size,)}, remedy)
         if about.get("digest") == digest and int(about["rounds"]) <= config.rounds:
             first, params = int(about["rounds"]), tensors.pop("params")
             mdnrnn.load_state_dict(tensors)
@@ -204,11 +206,11 @@ def run_rounds(
         rng = np.random.default_rng(seed_of(seed, STAGE, number))
         # The search's coordinates are fitted to what C sees: in the games of the round before, or, in
         # the first, in some that it plays for it.
-        seen = _load_games(folder, number - 1, digest)
+        seen = _load_games(folder, number - 1, mdnrnn.task, digest)
         if seen is None:
             seen = play_games(params.expand(selves, -1), rng)
         space = SearchSpace.predictive(controller, params, features_of(mdnrnn, seen), config.components)
-        games = _load_games(folder, number, digest)
+        games = _load_games(folder, number, mdnrnn.task, digest)
         if games is None:
             crowd = rng.standard_normal((config.games, space.size)) * config.spread
             crowd[:selves] = 0  # C itself, to know how it does
@@ -225,7 +227,7 @@ def run_rounds(
             f"its relatives {returns.mean():.0f} on average"
         )
         recent = range(max(0, number + 1 - config.recent), number + 1)
-        loaded = [_load_games(folder, i, digest) for i in recent]
+        loaded = [_load_games(folder, i, mdnrnn.task, digest) for i in recent]
         blend = Blend(explored, join([part for part in loaded if part]), config.share)
         mdnrnn = train_mdnrnn(
             blend, mdnrnn.task, config.mdnrnn, seed_of(seed, STAGE, number), log,
@@ -257,10 +259,11 @@ def _save_games(folder: Path, number: int, games: Sequences, digest: str) -> Non
     save_tensors(_games(folder, number), games.as_tensors(), {"digest": digest})
 
 
-def _load_games(folder: Path, number: int, digest: str) -> Sequences | None:
+def _load_games(folder: Path, number: int, task: Task, digest: str) -> Sequences | None:
     """The games of a round, or None where there are none of this digest."""
     path = _games(folder, number)
     if not path.exists():
         return None
-    tensors, about = load_tensors(path, f"delete {folder}: the rounds then start from the first")
-    return Sequences.from_tensors(tensors) if about.get("digest") == digest else None
+    remedy = f"delete {folder}: the rounds then start from the first"
+    games, about = Sequences.load(path, task, remedy)
+    return games if about.get("digest") == digest else None

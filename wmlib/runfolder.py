@@ -1,13 +1,25 @@
 """The files of a run: what its stages leave to each other, and to those who use the run."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
-from wmlib.artifacts import ArtifactError, load_json, load_module, load_tensors, save_json, save_tensors
+from wmlib.artifacts import (
+    ArtifactError,
+    expect,
+    load_json,
+    load_module,
+    load_tensors,
+    save_json,
+    save_tensors,
+)
 from wmlib.config import RunConfig, find_task
+from wmlib.controller import Controller
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
@@ -30,6 +42,30 @@ class RunFolder:
     def __init__(self, config: RunConfig, path: Path, log: RunLog):
         self.config, self.path, self.log = config, Path(path), log
         self.task = find_task(config.task)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from running a stage in this folder. A kill gives it free again.
+
+        Raises:
+            ArtifactError: one is at it already.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise ArtifactError(
+                f"another run is at work in {self.path}; let it end, or choose another --run-dir"
+            ) from None
+        except OSError as error:
+            raise ArtifactError(
+                f"{self.path} can't be written ({error.strerror}); choose another --run-dir"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     # Stages
 
@@ -102,7 +138,10 @@ class RunFolder:
     def load_driver(self, stage: str) -> torch.Tensor:
         """The newest C, (D,), that was there before the stage."""
         newest = self._newest(self.config.stages_before(stage)[-1], "dream", "rounds", "real")
-        tensors, _ = load_tensors(self.path / f"controller_{newest}.safetensors", _REMEDY)
+        path = self.path / f"controller_{newest}.safetensors"
+        tensors, _ = load_tensors(path, _REMEDY)
+        size = Controller(self.task, self.config.controller).size
+        expect(path, tensors, {"params": (size,)}, _REMEDY)
         return tensors["params"].float()
 
     def save_weights(self, stage: str, weights: dict) -> None:
@@ -148,17 +187,23 @@ class RunFolder:
         return self.path / "episodes"
 
     def store(self) -> EpisodeStore:
-        """The explorers' episodes."""
-        return EpisodeStore(self.episodes)
+        """The explorers' episodes, each as it was recorded.
+
+        Raises:
+            ArtifactError: naming the first file that is missing or was changed.
+        """
+        store = EpisodeStore(self.episodes)
+        store.verify()
+        return store
 
     def sequences(self) -> Sequences:
         """Encoded episodes: from the file where V has not changed since, else made anew."""
         path = self.path / "encoded.safetensors"
         digest = self.config.stage_hash("vae")
         if path.exists():
-            tensors, about = load_tensors(path)
+            data, about = Sequences.load(path, self.task, _REMEDY)
             if about.get("digest") == digest:
-                return Sequences.from_tensors(tensors)
+                return data
         data = encode_store(self.load_vae(), self.store(), self.log)
         save_tensors(path, data.as_tensors(), {"digest": digest})
         return data

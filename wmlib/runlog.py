@@ -59,14 +59,15 @@ def _is_cut_short(file: BinaryIO) -> bool:
 
 
 def read_events(folder: Path, stage: str | None = None) -> list[dict]:
-    """The rows of a run, oldest first; a row cut short by a kill is left out."""
+    """The rows of a run, oldest first; what is no row, such as one cut short by a kill, is left out."""
     rows = []
     path = Path(folder) / "events.jsonl"
     if not path.exists():
         return rows
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             row = json.loads(line)
-            if stage is None or row.get("stage") == stage:
+            ours = isinstance(row, dict) and {"stage", "step", "seconds"} <= row.keys()
+            if ours and stage in (None, row["stage"]):
                 rows.append(row)
     return rows

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.artifacts import load_tensors, save_tensors
+from wmlib.artifacts import ArtifactError, expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
@@ -140,9 +140,13 @@ def _save(model, optimiser, path: Path, digest: str, step: int) -> None:
 
 
 def _restore(model, optimiser, path: Path, digest: str) -> int:
-    tensors, about = load_tensors(path, "delete it: this stage then starts from its beginning")
+    remedy = "delete it: this stage then starts from its beginning"
+    tensors, about = load_tensors(path, remedy)
     if about.get("digest") != digest:
         return 0  # of another configuration
+    kinds, shapes = ("model", "exp_avg", "exp_avg_sq"), shapes_of(model)
+    wanted = {f"{kind}.{name}": shape for kind in kinds for name, shape in shapes.items()}
+    expect(path, tensors, wanted, remedy)
     prefix = "model."
     model.load_state_dict(
         {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -210,8 +214,23 @@ class Sequences:
         return vars(self) | {"lengths": torch.tensor(self.lengths)}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> "Sequences":
-        return cls(**tensors | {"lengths": tensors["lengths"].tolist()})
+    def load(cls, path: Path, task: Task, remedy: str) -> tuple["Sequences", dict]:
+        """Read what `as_tensors` gave to a file, and the file's description.
+
+        Raises:
+            ArtifactError: the file is missing, damaged, or does not hold sequences of the task.
+        """
+        tensors, about = load_tensors(path, remedy)
+        z = (None, task.z_size)
+        shapes = {"mu": z, "logvar": z, "actions": (None, task.action_size)}
+        shapes |= {name: (None,) for name in ("rewards", "dones", "lengths")}
+        expect(path, tensors, shapes, remedy, whole=["lengths"])
+        lengths = tensors["lengths"].tolist()
+        steps, frames = sum(lengths), sum(lengths) + len(lengths)
+        wanted = [frames, frames, steps, steps, steps]
+        if min(lengths, default=0) < 1 or wanted != [len(tensors[name]) for name in list(shapes)[:5]]:
+            raise ArtifactError(f"{path}: its lengths do not fit together; {remedy}")
+        return cls(**tensors | {"lengths": lengths}), about
 
     def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.

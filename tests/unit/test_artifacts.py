@@ -56,9 +56,7 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 
 def test_a_module_of_another_shape_is_refused(path):
     load_module(torch.nn.Linear(3, 2), path)
-    with pytest.raises(
-        ArtifactError, match=r"does not fit Linear: weight is \(2, 3\), expected \(2, 4\)"
-    ):
+    with pytest.raises(ArtifactError, match=r"weight is \(2, 3\) torch.float32, expected \(2, 4\)"):
         load_module(torch.nn.Linear(4, 2), path)
 
 

@@ -1,0 +1,119 @@
+"""Runs as real processes, and what can happen to them: for the tests here and for the storm."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from wmlib.artifacts import load_tensors
+
+# The smoke profile with longer trainings, so that there is a middle to be stopped in.
+RUN = [
+    sys.executable, "-m", "wmlib", "run", "--profile", "smoke", "--vae.steps", "30",
+    "--mdnrnn.steps", "30", "--dream.generations", "6", "--real.generations", "3",
+]  # fmt: skip
+WEIGHTS = ("vae", "mdnrnn", "controller_dream", "controller_rounds", "controller")
+
+
+def start(folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*RUN, "--run-dir", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def run(folder: Path) -> None:
+    done = subprocess.run([*RUN, "--run-dir", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for(process: subprocess.Popen, folder: Path, stage: str, step: int) -> bool:
+    """Until events.jsonl shows the stage at the step. False where the run ended before."""
+    events = folder / "events.jsonl"
+    while process.poll() is None:
+        if any(row["stage"] == stage and row["step"] >= step for row in _rows(events)):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _rows(events: Path) -> list[dict]:
+    rows = []
+    if events.exists():
+        for line in events.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:  # half written
+                continue
+    return rows
+
+
+def stop_when(folder: Path, stage: str, step: int, how: signal.Signals) -> tuple[int, str]:
+    """Start a run and send it a signal at a moment. Returns its exit code and what it showed.
+
+    Ctrl-C goes to the game processes too, as it does in a terminal.
+    """
+    process = start(folder)
+    if wait_for(process, folder, stage, step):
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+    shown = process.communicate(timeout=60)[1]
+    return process.returncode, shown
+
+
+def game_processes(process: subprocess.Popen) -> list[int]:
+    """The processes in which a run plays its games."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (entry / "cmdline").read_text()
+        except OSError:  # gone meanwhile
+            continue
+        if parent == process.pid and "spawn_main" in command:
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+def kill_a_game_process(process: subprocess.Popen) -> bool:
+    """With SIGKILL, as soon as there is one. False where the run ended before."""
+    while process.poll() is None:
+        if found := game_processes(process):
+            os.kill(found[-1], signal.SIGKILL)
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def fill_the_disk(process: subprocess.Popen, room: int) -> None:
+    """From now on, no file that the process writes can grow beyond so many bytes."""
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
+
+
+def assert_same(folder: Path, other: Path) -> None:
+    """The same weights, to the last bit, and the same score."""
+    for name in WEIGHTS:
+        ours, theirs = (load_tensors(f / f"{name}.safetensors")[0] for f in (folder, other))
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            assert torch.equal(ours[key], theirs[key]), f"{name}: {key}"
+    ours, theirs = (json.loads((f / "score.json").read_text()) for f in (folder, other))
+    assert ours == theirs
+
+
+def assert_all_files_valid(folder: Path) -> None:
+    """Whatever is there can be read; nothing half written lies about."""
+    for path in folder.rglob("*.safetensors"):
+        load_tensors(path)
+    litter = [path for path in folder.rglob(".*") if path.is_file() and path.name != ".lock"]
+    assert not litter, litter
