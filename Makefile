@@ -10,7 +10,7 @@ endif
 READY := $(VENV)/.ready
 export PYGAME_HIDE_SUPPORT_PROMPT := 1
 
-.PHONY: help setup lab test play reference outputs clean
+.PHONY: help setup lab test storm bench play reference outputs clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,6 +36,13 @@ test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -rs
+
+storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how each ended
+	$(BIN)/python tests/faults/storm.py
+
+bench: setup     ## ours beside its peers: a table, benchmarks/results.json and .png
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt envpool
+	$(BIN)/python -m benchmarks --json benchmarks/results.json --figure benchmarks/results.png
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif

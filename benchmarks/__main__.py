@@ -38,7 +38,7 @@ class Size:
 
 
 FULL = Size(5, 300, 16, 250, 1024, 200, 60, 300)
-QUICK = Size(3, 100, 8, 60, 1024, 40, 9, 300)
+QUICK = Size(3, 100, 16, 80, 1024, 40, 9, 40)
 
 
 def main(argv: list[str] | None = None) -> int:

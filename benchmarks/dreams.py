@@ -17,10 +17,13 @@ def dream_rows(agent: Agent, lanes: int, horizon: int, repeats: int) -> Iterator
     seeds = list(range(lanes // 64))
     world = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon)
 
-    def ours() -> int:
+    def dream_steps(world: DreamWorld) -> int:
         counted = Counted(world)
         play(counted, agent.controller, candidates, seeds)
         return counted.steps
+
+    def ours() -> int:
+        return dream_steps(world)
 
     with RolloutPool(agent, horizon) as pool:
         pool.play("dream", candidates[:4], seeds[:1])
@@ -31,6 +34,13 @@ def dream_rows(agent: Agent, lanes: int, horizon: int, repeats: int) -> Iterator
         ours()
         what = f"{lanes} dreams at once; one dream after the other, a process a core"
         yield side_by_side("dream", "dreamt steps/s", what, ours, theirs, repeats)
+        half = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon, dtype=torch.bfloat16)
+
+        def ours_in_bfloat16() -> int:
+            return dream_steps(half)
+
+        what = what.replace("at once", "at once, M's products in bfloat16")
+        yield side_by_side("dream_bf16", "dreamt steps/s", what, ours_in_bfloat16, theirs, repeats)
     yield gemm_row(agent, lanes, repeats)
 
 

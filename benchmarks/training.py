@@ -13,12 +13,15 @@ import torch
 from benchmarks import peers
 from benchmarks.measure import Row, side_by_side
 from wmlib.config import CollectConfig, Machine, MDNRNNConfig, Task, VAEConfig
+from wmlib.controller import Controller
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.rollouts import collect
+from wmlib.runfolder import dream_starts
 from wmlib.runlog import RunLog, read_events
 from wmlib.training import Sequences, encode_store, generator_of, seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE, sample_z, to_images
+from wmlib.worlds import DreamWorld, play
 
 Curves = dict[str, dict[str, list[float]]]
 """Loss of each batch: training -> who -> values."""
@@ -118,6 +121,13 @@ def plain_mdnrnn(data: Sequences, task: Task, config: MDNRNNConfig, seed: int) -
     return losses
 
 
+def dream_from(store: EpisodeStore, vae: VAE, task: Task) -> None:
+    """What an evolution in the dream needs: first frames of the episodes, and M."""
+    starts, controller = dream_starts(vae, store), Controller(task)
+    world = DreamWorld(MDNRNN(task), starts, lanes=1024, horizon=5)
+    play(world, controller, torch.zeros(64, controller.size), list(range(16)))
+
+
 STAGES: dict[str, Callable[[EpisodeStore, VAE, Task], object]] = {
     "vae": lambda store, vae, task: train_vae(
         store, task, VAEConfig(steps=20), 1, RunLog(quiet=True)
@@ -125,6 +135,7 @@ STAGES: dict[str, Callable[[EpisodeStore, VAE, Task], object]] = {
     "mdnrnn": lambda store, vae, task: train_mdnrnn(
         encode_store(vae, store, RunLog(quiet=True)), task, MDNRNNConfig(steps=5), 1, RunLog(quiet=True)
     ),
+    "dream": dream_from,
 }  # fmt: skip
 
 

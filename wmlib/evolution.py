@@ -219,7 +219,8 @@ def _save(path: Path, progress: Progress, digest: str) -> None:
         "validated": torch.tensor(progress.validated, dtype=torch.float64).reshape(-1, 2),
         "best": progress.best,
     }
-    save_tensors(path, tensors, {"digest": digest})
+    about = {"digest": digest, "generations": len(progress.fitness), "tests": len(progress.validated)}
+    save_tensors(path, tensors, about)
 
 
 def _load(path: Path, digest: str, config: EvolutionConfig, space: SearchSpace) -> Progress:
@@ -227,7 +228,10 @@ def _load(path: Path, digest: str, config: EvolutionConfig, space: SearchSpace) 
     tensors, about = load_tensors(path, remedy)
     if about.get("digest") != digest:
         return Progress()
-    shapes = {"fitness": (None, config.population), "validated": (None, 2)}
+    shapes = {
+        "fitness": (about.get("generations"), config.population),
+        "validated": (about.get("tests"), 2),
+    }
     expect(path, tensors, shapes | {"best": (space.controller.size,)}, remedy)
     validated = [(int(generation), score) for generation, score in tensors["validated"].tolist()]
     return Progress(list(tensors["fitness"].numpy()), validated, tensors["best"])

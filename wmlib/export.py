@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import get_args
 
 import torch
 
 from wmlib.agent import load_agent
 from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
-from wmlib.config import EvaluateConfig, Machine
+from wmlib.config import EvaluateConfig, Machine, StageName
 from wmlib.envs.games import GameKind
 from wmlib.evaluation import Score, evaluate
 from wmlib.rollouts import game_versions
@@ -44,10 +45,7 @@ def export_run(
     """
     run, out = Path(run), Path(out)
     remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
-    config_of_run = load_json(run / "config.json", remedy)
-    stages = config_of_run.get("stages") if isinstance(config_of_run, dict) else None
-    if not isinstance(stages, list) or not set(stages) & {"dream", "rounds", "real"}:
-        raise ArtifactError(f"{run / 'config.json'} is damaged or not ours; {remedy}")
+    stages = stages_of(run, remedy)
     # C goes on learning, and still in dreams, in the rounds.
     dreamer = "controller_rounds" if "rounds" in stages else "controller_dream"
     last = [stage for stage in stages if stage in ("dream", "rounds", "real")][-1]
@@ -67,6 +65,18 @@ def export_run(
             scores[name] = score
         save_json(new / "manifest.json", _manifest(run, new, command, game, scores))
     return scores
+
+
+def stages_of(run: Path, remedy: str) -> list[str]:
+    """The stages of a run's configuration."""
+    path = run / "config.json"
+    config = load_json(path, remedy)
+    stages = config.get("stages") if isinstance(config, dict) else None
+    if not isinstance(stages, list) or not all(stage in get_args(StageName) for stage in stages):
+        raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
+    if not set(stages) & {"dream", "rounds", "real"}:
+        raise ArtifactError(f"{path}: none of its stages makes a controller; {remedy}")
+    return stages
 
 
 @contextlib.contextmanager

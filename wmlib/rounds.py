@@ -188,13 +188,10 @@ def run_rounds(
     """
     first = 0
     state = folder / "state.safetensors"
-    if state.exists():
-        remedy = f"delete {folder}: the rounds then start from the first"
-        tensors, about = load_tensors(state, remedy)
-        expect(state, tensors, shapes_of(mdnrnn) | {"params": (controller.size,)}, remedy)
-        if about.get("digest") == digest and int(about["rounds"]) <= config.rounds:
-            first, params = int(about["rounds"]), tensors.pop("params")
-            mdnrnn.load_state_dict(tensors)
+    tensors, rounds = _load_state(state, mdnrnn, controller, digest)
+    if 0 < rounds <= config.rounds:
+        first, params = rounds, tensors.pop("params")
+        mdnrnn.load_state_dict(tensors)
 
     def play_games(params: Tensor, rng: np.random.Generator) -> Sequences:
         seeds = rng.integers(0, VALIDATION_SEEDS, len(params))
@@ -249,6 +246,20 @@ def run_rounds(
         tensors = {"params": params, **mdnrnn.state_dict()}
         save_tensors(state, tensors, {"digest": digest, "rounds": number + 1})
     return mdnrnn, params
+
+
+def _load_state(
+    path: Path, mdnrnn: MDNRNN, controller: Controller, digest: str
+) -> tuple[dict[str, Tensor], int]:
+    """M's weights and C after so many rounds: 0 where there are none of this digest."""
+    if not path.exists():
+        return {}, 0
+    remedy = f"delete {path.parent}: the rounds then start from the first"
+    tensors, about = load_tensors(path, remedy)
+    if about.get("digest") != digest:
+        return {}, 0
+    expect(path, tensors, shapes_of(mdnrnn) | {"params": (controller.size,)}, remedy)
+    return tensors, int(about["rounds"])
 
 
 def _games(folder: Path, number: int) -> Path:

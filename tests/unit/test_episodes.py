@@ -1,6 +1,5 @@
 """The store gives back what it was given, and notices what was damaged."""
 
-
 import numpy as np
 import pytest
 

@@ -1,0 +1,291 @@
+"""Damage to files, and what reading them then does.
+
+There are three good ends. The file is refused, with one message that names it and the remedy; or what
+matters was not hurt, and the same is read as before; or what the file held is left aside and made again.
+"""
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from harness import RUN
+
+from wmlib import evolution, rounds, training
+from wmlib.agent import load_agent
+from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_tensors
+from wmlib.cli import _run_options
+from wmlib.episodes import EpisodeStore
+from wmlib.evolution import SearchSpace
+from wmlib.export import stages_of
+from wmlib.mdnrnn import MDNRNN
+from wmlib.pipeline import Pipeline
+from wmlib.runlog import read_events
+from wmlib.vae import VAE
+
+AGAIN = "made again"
+
+
+class Readers:
+    """How each file of a finished run is read, by those who need it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        config = _run_options("run", [*RUN[4:], "--run-dir", str(folder)]).config
+        pipeline = Pipeline(config, folder, quiet=True)
+        self.config, self.files, self.controller = config, pipeline.files, pipeline.controller
+        self.task = pipeline.task
+        drivers = {"dream": "rounds", "rounds": "real", "real": "evaluate"}
+        files = self.files
+        self.of: dict[str, Callable[[], object]] = {
+            "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
+            "config.json": lambda: stages_of(folder, "finish the run"),
+            "events.jsonl": lambda: len(read_events(folder)) * 0,  # a journal: nothing hangs on it
+            "encoded.safetensors": lambda: vars(files.sequences()),
+            "stages/vae.safetensors": lambda: files.load_vae().state_dict(),
+            "stages/mdnrnn.safetensors": lambda: files.load_mdnrnn("dream").state_dict(),
+            "stages/rounds.safetensors": lambda: files.load_mdnrnn("real").state_dict(),
+            "checkpoints/vae.safetensors": lambda: self._training("vae", VAE(self.task.z_size)),
+            "checkpoints/mdnrnn.safetensors": lambda: self._training("mdnrnn", MDNRNN(self.task)),
+            "checkpoints/dream.safetensors": lambda: self._evolution("dream"),
+            "checkpoints/real.safetensors": lambda: self._evolution("real"),
+            "rounds/state.safetensors": self._rounds,
+        }
+        for name in ("vae", "mdnrnn", "controller", "dream_starts"):
+            self.of[f"{name}.safetensors"] = self._agent
+        for stage, later in drivers.items():
+            self.of[f"controller_{stage}.safetensors"] = lambda later=later: files.load_driver(later)
+        for path in folder.glob("rounds/games-*.safetensors"):
+            self.of[f"rounds/{path.name}"] = lambda path=path: self._games(path)
+        for path in folder.glob("episodes/*"):
+            self.of[f"episodes/{path.name}"] = lambda: [vars(e) for e in files.store()]
+        self.digests = {
+            name: load_tensors(folder / name)[1].get("digest")
+            for name in self.of
+            if name.startswith(("checkpoints/", "rounds/"))
+        }
+
+    def _agent(self):
+        agent = load_agent(self.folder)
+        return [agent.vae.state_dict(), agent.mdnrnn.state_dict(), agent.params, vars(agent.starts)]
+
+    def _training(self, stage: str, model: torch.nn.Module):
+        name = f"checkpoints/{stage}.safetensors"
+        optimiser = torch.optim.Adam(model.parameters())
+        step = training._restore(model, optimiser, self.folder / name, self.digests[name])
+        return [step, model.state_dict(), optimiser.state_dict()["state"]] if step else AGAIN
+
+    def _evolution(self, stage: str):
+        name = f"checkpoints/{stage}.safetensors"
+        space = SearchSpace.plain(self.controller, torch.zeros(self.controller.size))
+        config = getattr(self.config, stage)
+        progress = evolution._load(self.folder / name, self.digests[name], config, space)
+        return vars(progress) if progress.fitness else AGAIN
+
+    def _rounds(self):
+        path = self.folder / "rounds" / "state.safetensors"
+        digest = self.digests["rounds/state.safetensors"]
+        tensors, number = rounds._load_state(path, MDNRNN(self.task), self.controller, digest)
+        return [tensors, number] if number else AGAIN
+
+    def _games(self, path: Path):
+        number, digest = int(path.stem[-2:]), self.digests[f"rounds/{path.name}"]
+        games = rounds._load_games(path.parent, number, self.task, digest)
+        return vars(games) if games else AGAIN
+
+
+class ShippedReaders:
+    """The same for the agent and the episodes that come with the package."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        store = folder / "sample"
+        self.of: dict[str, Callable[[], object]] = {}
+        for path in (folder / "reference").glob("*.safetensors"):
+            self.of[f"reference/{path.name}"] = self._agent
+        self.of["reference/manifest.json"] = self._agent
+        for path in store.iterdir():
+            self.of[f"sample/{path.name}"] = lambda: self._episodes(EpisodeStore(store))
+
+    def _agent(self):
+        agents = [load_agent(self.folder / "reference", f"{name}.safetensors")
+                  for name in ("controller", "controller_dream")]  # fmt: skip
+        return [[a.vae.state_dict(), a.mdnrnn.state_dict(), a.params, vars(a.starts)] for a in agents]
+
+    def _episodes(self, store: EpisodeStore):
+        store.verify()
+        return [vars(episode) for episode in store]
+
+
+def fingerprint(value: object) -> str:
+    """The same for the same content, to the last bit."""
+    digest = hashlib.sha256()
+
+    def take(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().numpy()
+        if isinstance(value, np.ndarray):
+            digest.update(f"{value.dtype} {value.shape}".encode() + value.tobytes())
+        elif isinstance(value, dict):
+            for key in sorted(value, key=str):
+                digest.update(str(key).encode())
+                take(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                take(item)
+        else:
+            digest.update(repr(value).encode())
+
+    take(value)
+    return digest.hexdigest()
+
+
+class Payload:
+    """Unpickled, it leaves a trace."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (Path.touch, (self.trace,))
+
+
+def _tensors(change: Callable[[dict, str], None]):
+    def work(path: Path, rng: np.random.Generator, trace: Path) -> None:
+        tensors, about = load_tensors(path)
+        change(tensors, sorted(tensors)[rng.integers(len(tensors))])
+        save_tensors(path, tensors, about)  # whole in itself: with a digest of its own
+
+    return work
+
+
+def _not_finite(tensors: dict, name: str) -> None:
+    floats = [key for key in sorted(tensors) if tensors[key].is_floating_point()]
+    tensors[floats[0]].reshape(-1)[-1] = float("nan")
+
+
+def _wrong_type(tensors: dict, name: str) -> None:
+    kind = torch.float32 if not tensors[name].is_floating_point() else torch.int32
+    tensors[name] = tensors[name].to(kind)
+
+
+def _wrong_shape(tensors: dict, name: str) -> None:
+    tensors[name] = torch.cat([tensors[name], tensors[name]])
+
+
+def _renamed(tensors: dict, name: str) -> None:
+    tensors[name + "_"] = tensors.pop(name)
+
+
+def _truncated(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: rng.integers(len(data))])
+
+
+def _flipped(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+
+
+def _flipped_in_front(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """Where names, shapes and offsets are."""
+    data = bytearray(path.read_bytes())
+    data[rng.integers(min(len(data), 400))] ^= 1 << int(rng.integers(8))
+    path.write_bytes(data)
+
+
+def _zeroed(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    data = bytearray(path.read_bytes())
+    start = int(rng.integers(len(data)))
+    data[start : start + 512] = bytes(len(data[start : start + 512]))
+    path.write_bytes(data)
+
+
+def _emptied(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _foreign(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + rng.bytes(500))
+
+
+def _object_array(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    with open(path, "wb") as file:
+        np.savez(file, params=np.array([Payload(trace)], object))
+
+
+def _pickled(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    path.write_bytes(pickle.dumps(Payload(trace)))
+
+
+def _not_ours(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """JSON that says something else."""
+    others = [[], {}, None, 7, "text", {"episodes": 3}, {"sha256": [], "stages": {}}]
+    path.write_text(json.dumps(others[rng.integers(len(others))]))
+
+
+def _pointing_out(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    content = load_json(path)
+    if "episodes" in content:
+        store = EpisodeStore(path.parent)
+        store.rows[store.seeds[0]]["file"] = "../../../etc/passwd"
+        store.save_manifest()
+    else:
+        content["sha256"] = {"../../../etc/passwd": "0" * 64}
+        path.write_text(json.dumps(content))
+
+
+ANY = {
+    "truncated": _truncated, "flipped": _flipped, "flipped in front": _flipped_in_front,
+    "zeroed": _zeroed, "emptied": _emptied, "foreign": _foreign, "object array": _object_array,
+    "pickled": _pickled,
+}  # fmt: skip
+TENSORS = {
+    "wrong shape": _tensors(_wrong_shape), "wrong type": _tensors(_wrong_type),
+    "not finite": _tensors(_not_finite), "renamed": _tensors(_renamed),
+}  # fmt: skip
+JSON = {"not ours": _not_ours}
+MANIFEST = {"pointing out": _pointing_out}
+
+
+def kinds_for(name: str) -> dict[str, Callable]:
+    """The damages that a file can take."""
+    if name.endswith(".safetensors"):
+        return ANY | TENSORS
+    return ANY | JSON | (MANIFEST if name.endswith("manifest.json") else {})
+
+
+class Bench:
+    """One folder; its files are damaged, read and mended, one after the other."""
+
+    def __init__(self, readers: Readers | ShippedReaders, scratch: Path):
+        self.readers, self.scratch = readers, scratch
+        self.sound = {name: fingerprint(read()) for name, read in readers.of.items()}
+
+    def try_out(self, name: str, kind: str, seed: int) -> str:
+        """Damage a file, read it, mend it. Returns how it ended; anything but a good end fails."""
+        path, rng = self.readers.folder / name, np.random.default_rng(seed)
+        kept, trace = self.scratch / "kept", self.scratch / "trace"
+        shutil.copy2(path, kept)
+        what = f"{name}, {kind}, seed {seed}"
+        try:
+            kinds_for(name)[kind](path, rng, trace)
+            try:
+                found = self.readers.of[name]()
+            except ArtifactError as error:
+                message = str(error)
+                assert path.name in message and "; " in message, f"{what}: {message}"
+                return "refused"
+            finally:
+                assert not trace.exists(), f"{what}: it was unpickled"
+            if found == AGAIN or (name == "done.json" and not all(found.values())):
+                return AGAIN
+            assert fingerprint(found) == self.sound[name], f"{what}: went unnoticed"
+            return "unharmed"
+        finally:
+            shutil.copy2(kept, path)
