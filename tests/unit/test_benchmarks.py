@@ -1,0 +1,77 @@
+"""The peers compute what ours compute: only then is it fair to compare their speed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import peers
+from benchmarks.games import population
+from benchmarks.measure import side_by_side
+from wmlib.agent import load_agent
+from wmlib.artifacts import REFERENCE
+from wmlib.config import MDNRNNConfig
+from wmlib.mdnrnn import mdnrnn_loss
+from wmlib.vae import vae_loss
+from wmlib.worlds import RealWorld, play
+
+
+@pytest.fixture(scope="module")
+def agent():
+    return load_agent(REFERENCE / "carracing")
+
+
+def test_the_plain_vae_is_ours(agent):
+    plain = peers.copy_weights(peers.PlainVAE(), agent.vae)
+    x, noise = torch.rand(4, 3, 64, 64), torch.randn(4, 32)
+    theirs, ours = plain(x, noise), agent.vae(x, noise)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(vae_loss(x, *ours)[0], peers.vae_loss(x, *theirs, 0.5), rtol=1e-4, atol=0)
+
+
+def test_the_plain_mdnrnn_is_ours(agent):
+    plain = peers.copy_weights(peers.PlainMDNRNN(), agent.mdnrnn)
+    z, actions = torch.randn(4, 7, 32), torch.rand(4, 6, 3)
+    rewards, dones = torch.randn(4, 6), torch.randint(0, 2, (4, 6)).float()
+    mask = torch.ones(4, 6)
+    mask[0, 3:] = 0
+    config = MDNRNNConfig()
+    ours, _ = mdnrnn_loss(agent.mdnrnn(z[:, :-1], actions)[0], z[:, 1:], rewards, dones, mask, config)
+    theirs = peers.mdnrnn_loss(plain(z[:, :-1], actions), z[:, 1:], rewards, dones, mask, config)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_the_peers_rollout_is_the_same_game(agent):
+    params, seeds, horizon = population(agent, 2), [1, 2], 80
+    with peers.RolloutPool(agent, horizon) as pool:
+        theirs, steps = pool.play("real", params, seeds)
+    with RealWorld(agent.vae, agent.mdnrnn, 4, 2, horizon) as world:
+        ours = play(world, agent.controller, params, seeds)
+    assert steps == 2 * 2 * horizon
+    np.testing.assert_allclose(ours, theirs, atol=0.5)  # a tile is worth 3
+
+
+def test_medians_of_turns_by_hand(monkeypatch):
+    """Three turns, in which ours takes 1, 9 and 2 seconds, and the peer 4 each."""
+    clock = iter([0, 1, 1, 5, 5, 14, 14, 18, 18, 20, 20, 24])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    row = side_by_side("x", "steps/s", "", lambda: 8, lambda: 8, 3)
+    assert (row.ours, row.peer, row.ratio) == (4.0, 2.0, 2.0)
+
+
+def test_json_has_a_row_for_each_measurement(tmp_path):
+    out, figure = tmp_path / "rows.json", tmp_path / "rows.png"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "dream", "--json", str(out)]
+    done = subprocess.run([*command, "--figure", str(figure)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(out.read_text())
+    assert [row["name"] for row in rows] == ["dream", "dream_bf16", "dream_gemm"]
+    for row in rows:
+        assert row.keys() == {"name", "ours", "peer", "ratio", "unit", "what"}
+        assert row["ratio"] == pytest.approx(row["ours"] / row["peer"], rel=0.01)
+        assert f"{row['ours']:,.0f}" in done.stdout
+    assert figure.read_bytes().startswith(b"\x89PNG")
