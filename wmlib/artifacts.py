@@ -55,8 +55,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping | None = None):
     """Write tensors, and `about` (anything JSON takes) as the file's one metadata string."""
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    described = json.dumps(dict(about or {}), sort_keys=True)
-    metadata = {"about": described, "sha256": _digest(contiguous, described)}
+    about = dict(about or {})
+    about["sha256"] = _digest(contiguous, about)
+    # One string: safetensors writes several in an order that differs from run to run.
+    metadata = {"about": json.dumps(about, sort_keys=True)}
     with whole_file(path) as temporary:
         temporary.write_bytes(save(contiguous, metadata))
 
@@ -73,25 +75,23 @@ def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tup
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
-        described = metadata.get("about", "{}")
-        about = json.loads(described)
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
-    signed = metadata.get("sha256")
-    if signed and signed != _digest(tensors, described):
+    if not isinstance(about, dict):
+        raise ArtifactError(f"{path}: its description is not ours; {remedy}")
+    signed = about.pop("sha256", None)
+    if signed and signed != _digest(tensors, about):
         raise ArtifactError(f"{path} is damaged (its sha256 differs); {remedy}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArtifactError(f"{path}: {name} holds values that are not finite; {remedy}")
-    if not isinstance(about, dict):
-        raise ArtifactError(f"{path}: its description is not ours; {remedy}")
     return tensors, about
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], described: str) -> str:
+def _digest(tensors: Mapping[str, torch.Tensor], about: Mapping) -> str:
     """Of all that a file says. safetensors itself would not notice a flipped bit."""
-    digest = hashlib.sha256(described.encode())
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

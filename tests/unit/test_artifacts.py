@@ -29,6 +29,14 @@ def test_round_trip_and_same_bytes(path, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
+def test_a_flipped_bit_is_found(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1  # in a number, which stays finite
+    path.write_bytes(data)
+    with pytest.raises(ArtifactError, match=r"weights\.safetensors is damaged \(its sha256 differs\)"):
+        load_tensors(path)
+
+
 @pytest.mark.parametrize("keep", [0, 4, 20, -1])
 def test_a_truncated_file_is_named(path, keep):
     path.write_bytes(path.read_bytes()[:keep])
