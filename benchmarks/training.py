@@ -1,6 +1,7 @@
 """Training V and M, ours against plain float32; and the memory that training from 300 episodes takes."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,7 @@ def training_rows(
     data = encode_store(vae, store, RunLog(quiet=True))
     # Constant step size, every batch an event: so that the curve is whole.
     v = VAEConfig(steps=steps, anneal=False)
-    m = MDNRNNConfig(steps=max(6, steps // 3), anneal=False, batch_size=100, sequence_length=200)
+    m = MDNRNNConfig(steps=max(12, steps // 3), anneal=False, batch_size=100, sequence_length=200)
     pairs = {
         "train_v": (
             lambda log: train_vae(store, task, v, 1, log),
@@ -179,8 +180,6 @@ def _peak(stage: str, manner: str, folder: str) -> float:
 
 def _main(stage: str, manner: str, folder: str) -> None:
     """In a process of its own: train, and print the peak of resident memory in MB."""
-    import resource
-
     from wmlib.config import find_task
 
     store, task = EpisodeStore(Path(folder)), find_task("carracing")
@@ -189,8 +188,16 @@ def _main(stage: str, manner: str, folder: str) -> None:
         everything = np.concatenate([episode.frames for episode in store])
     STAGES[stage](store, VAE(task.z_size).eval(), task)
     del everything
-    unit = 1024 if sys.platform == "linux" else 1024**2  # what ru_maxrss counts, to MB
-    print(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit))
+    print(round(_peak_of_this_process()))
+
+
+def _peak_of_this_process() -> float:
+    """In MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held before this process began
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 if __name__ == "__main__":

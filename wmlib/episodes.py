@@ -49,7 +49,6 @@ class EpisodeStore:
         self.folder = Path(folder)
         self.manifest_path = self.folder / "manifest.json"
         self.rows: dict[int, dict] = {}
-        self._small: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         if self.manifest_path.exists():
             self.rows = self._read_manifest()
 
@@ -103,17 +102,15 @@ class EpisodeStore:
         return frames
 
     def actions_and_rewards(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """(T, A) and (T,) float32, kept in memory once read."""
-        if seed not in self._small:
-            length = self.rows[seed]["length"]
-            pair = tuple(
-                np.array(map_array(self.path(seed), name, np.float32, _REMEDY))
-                for name in ("actions", "rewards")
-            )
-            if any(len(a) != length or not np.isfinite(a).all() for a in pair):
-                raise ArtifactError(f"{self.path(seed)} is damaged; {_REMEDY}")
-            self._small[seed] = pair
-        return self._small[seed]
+        """(T, A) and (T,) float32."""
+        length = self.rows[seed]["length"]
+        actions, rewards = (
+            np.array(map_array(self.path(seed), name, np.float32, _REMEDY))
+            for name in ("actions", "rewards")
+        )
+        if any(len(a) != length or not np.isfinite(a).all() for a in (actions, rewards)):
+            raise ArtifactError(f"{self.path(seed)} is damaged; {_REMEDY}")
+        return actions, rewards
 
     def episode(self, seed: int) -> Episode:
         actions, rewards = self.actions_and_rewards(seed)

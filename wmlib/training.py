@@ -257,21 +257,24 @@ class Sequences:
 def encode_store(vae: VAE, store: EpisodeStore, log: RunLog | None = None) -> Sequences:
     """Every frame of every episode through V."""
     log = log or RunLog(quiet=True)
-    mus, logvars, actions, rewards, dones, lengths = [], [], [], [], [], []
+    # One place for all: small pieces, kept between large ones that come and go, scatter the memory.
+    mu, logvar = torch.empty(2, store.steps + len(store), vae.z_size)
+    actions = torch.empty(store.steps, next(iter(store)).actions.shape[1])
+    rewards, dones, lengths = torch.empty(store.steps), torch.zeros(store.steps), []
+    frame = step = 0
     with log.bar(len(store), "encode", "episodes") as bar:
         for episode in store:
-            frames = torch.from_numpy(np.array(episode.frames))
-            parts = [vae.encode(to_images(part)) for part in frames.split(64)]
-            mus += [mu for mu, _ in parts]
-            logvars += [logvar for _, logvar in parts]
-            actions.append(torch.from_numpy(episode.actions))
-            rewards.append(torch.from_numpy(episode.rewards))
-            done = torch.zeros(len(episode))
-            done[-1] = float(episode.terminated)
-            dones.append(done)
+            for first in range(0, len(episode.frames), 64):
+                part = torch.from_numpy(np.array(episode.frames[first : first + 64]))
+                rows = slice(frame, frame := frame + len(part))
+                mu[rows], logvar[rows] = vae.encode(to_images(part))
+            rows = slice(step, step := step + len(episode))
+            actions[rows] = torch.from_numpy(episode.actions)
+            rewards[rows] = torch.from_numpy(episode.rewards)
+            dones[step - 1] = float(episode.terminated)
             lengths.append(len(episode))
             bar.update()
-    return Sequences(*map(torch.cat, (mus, logvars, actions, rewards, dones)), lengths)
+    return Sequences(mu, logvar, actions, rewards, dones, lengths)
 
 
 def train_mdnrnn(
