@@ -145,7 +145,7 @@ def memory_rows(episodes: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), episodes)
         for stage in STAGES:
-            ours, peer = (_peak(stage, manner, folder) for manner in ("mapped", "whole"))
+            ours, peer = (peak(stage, manner, folder) for manner in ("mapped", "whole"))
             what = f"{episodes} episodes read where needed; all frames in memory first"
             yield Row(f"memory_{stage}", ours, peer, round(peer / ours, 2), "MB, peak", what)
 
@@ -170,8 +170,9 @@ def lay_out(folder: Path, episodes: int) -> None:
     store.save_manifest()
 
 
-def _peak(stage: str, manner: str, folder: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.training", stage, manner, folder]
+def peak(stage: str, manner: str, folder: Path | str) -> float:
+    """MB of resident memory, at most, in a process that does nothing but the stage."""
+    command = [sys.executable, "-m", "benchmarks.training", stage, manner, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")

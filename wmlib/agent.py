@@ -67,9 +67,11 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
 def _load_starts(folder: Path, task: Task, remedy: str) -> DreamStarts:
     path = folder / "dream_starts.safetensors"
     tensors, _ = load_tensors(path, remedy)
-    mu = tensors.get("mu", torch.empty(0))
-    expect(path, tensors, dict.fromkeys(("mu", "logvar"), (len(mu) or 1, task.z_size)), remedy)
-    return DreamStarts(mu.float(), tensors["logvar"].float())
+    expect(path, tensors, dict.fromkeys(("mu", "logvar"), (None, task.z_size)), remedy)
+    mu, logvar = tensors["mu"].float(), tensors["logvar"].float()
+    if len(mu) != len(logvar) or not len(mu):
+        raise ArtifactError(f"{path}: {len(mu)} means and {len(logvar)} variances; {remedy}")
+    return DreamStarts(mu, logvar)
 
 
 def _verify(folder: Path, remedy: str) -> None:
