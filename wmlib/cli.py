@@ -138,14 +138,14 @@ def _run_options(command: str, argv: list[str]) -> RunOptions:
 def _run(command: str, argv: list[str]) -> int:
     options = _run_options(command, argv)
     from wmlib.pipeline import Pipeline
-    from wmlib.stopping import terminate_like_ctrl_c
+    from wmlib.stopping import stops_on_signals
 
     every = options.config.stages
     stages = {
         "run": every,
         "evolve": [stage for stage in every if stage in ("dream", "rounds", "real")] or ["dream"],
     }.get(command, [command])
-    with terminate_like_ctrl_c():
+    with stops_on_signals():
         pipeline = Pipeline(options.config, options.run_dir)
         for stage in stages:
             pipeline.run_stage(stage)
@@ -161,7 +161,7 @@ def _evaluate(argv: list[str]) -> int:
     from wmlib.config import Machine
     from wmlib.evaluation import evaluate
     from wmlib.runlog import RunLog
-    from wmlib.stopping import terminate_like_ctrl_c
+    from wmlib.stopping import stops_on_signals
     from wmlib.worlds import DreamWorld, RealWorld
 
     machine = Machine(options.workers, min(options.lanes, options.episodes))
@@ -174,7 +174,7 @@ def _evaluate(argv: list[str]) -> int:
         world = DreamWorld(
             agent.mdnrnn, agent.starts, machine.lanes, config.horizon, options.temperature
         )
-    with world, terminate_like_ctrl_c():
+    with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
     print(json.dumps(score.as_dict()) if options.json else f"{options.task}, {options.world}: {score}")
     return 0
@@ -184,11 +184,11 @@ def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
     from wmlib.config import Machine
     from wmlib.export import export_run
-    from wmlib.stopping import terminate_like_ctrl_c
+    from wmlib.stopping import stops_on_signals
 
     config = EvaluateConfig(options.episodes, horizon=options.horizon)
     machine = Machine(options.workers, options.lanes)
-    with terminate_like_ctrl_c():
+    with stops_on_signals():
         scores = export_run(options.run_dir, options.out, options.made_by, config, options.game, machine)
     for name, score in scores.items():
         print(f"{name}: {score}")

@@ -1,7 +1,9 @@
 """Ctrl-C and SIGTERM: work stops where it can be taken up again, and game processes don't hear them."""
 
+import _thread
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
@@ -42,17 +44,37 @@ class Stop:
 
 
 @contextlib.contextmanager
-def terminate_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM becomes KeyboardInterrupt, so that both write the checkpoint and say how to go on."""
+def stops_on_signals() -> Iterator[None]:
+    """SIGTERM becomes KeyboardInterrupt, so that both write the checkpoint and say how to go on.
+
+    Python drops a KeyboardInterrupt that comes while an object is being deleted; in here it comes again.
+    """
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    def dropped(error: object) -> None:
+        if issubclass(error.exc_type, KeyboardInterrupt):
+            # A moment later: raised in here it would be dropped again.
+            threading.Timer(0.05, _terminate_main_thread).start()
+        else:
+            hook(error)
+
+    previous, hook = signal.signal(signal.SIGTERM, interrupt), sys.unraisablehook
+    sys.unraisablehook = dropped
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+        sys.unraisablehook = hook
+
+
+def _terminate_main_thread() -> None:
+    """SIGTERM to the main thread, which may be waiting for something."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    else:  # on Windows
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 @contextlib.contextmanager

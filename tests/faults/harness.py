@@ -24,8 +24,13 @@ WEIGHTS = ("vae", "mdnrnn", "controller_dream", "controller_rounds", "controller
 def start(folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [*RUN, "--run-dir", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_hear_ctrl_c,
     )  # fmt: skip
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs ignore SIGINT, and so would a run that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def run(folder: Path) -> None:
@@ -66,7 +71,16 @@ def stop_when(folder: Path, stage: str, step: int, how: signal.Signals) -> tuple
         else:
             process.send_signal(how)
     shown = process.communicate(timeout=60)[1]
-    return process.returncode, shown
+    return exit_status(process), shown
+
+
+def exit_status(process: subprocess.Popen) -> int:
+    """What a shell shows: 128 and the signal, where one ended the process.
+
+    Where Ctrl-C comes amid an exec(), as in an import, Python ends itself by SIGINT instead of
+    with our 130.
+    """
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
 
 
 def game_processes(process: subprocess.Popen) -> list[int]:

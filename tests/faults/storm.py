@@ -19,6 +19,7 @@ from damage import Bench, Readers, ShippedReaders, kinds_for
 from harness import (
     assert_all_files_valid,
     assert_same,
+    exit_status,
     fill_the_disk,
     game_processes,
     run,
@@ -77,14 +78,15 @@ def kill(folder: Path, stage: str, step: int, how: str, delay: float, undisturbe
         else:
             process.kill()
     shown = process.communicate(timeout=180)[1]
-    codes = {"kill -9": -signal.SIGKILL, "game process": 0, "Ctrl-C": 130, "full disk": 2}
-    assert process.returncode in (0, codes[how]), f"{stage} {step} {how}: {process.returncode} {shown}"
+    status = exit_status(process)
+    expected = {"kill -9": 128 + signal.SIGKILL, "game process": 0, "Ctrl-C": 130, "full disk": 2}[how]
+    assert status in (0, expected), f"{stage} {step} {how}: {status} {shown}"
     assert "Traceback" not in shown, f"{stage} {step} {how}: {shown}"
     if how != "kill -9":
         assert_all_files_valid(folder)
     run(folder)
     assert_same(folder, undisturbed)
-    return f"{how}: the same numbers" if process.returncode else f"{how}: run ended first or unhurt"
+    return f"{how}: the same numbers" if status else f"{how}: run ended first or unhurt"
 
 
 def attempt(work, *arguments) -> str:
