@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib import figure as matplotlib_figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
+PURPLE, SKY = "#CC79A7", "#56B4E9"
+_CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GREY)
 
 
 class Figure(matplotlib_figure.Figure):
@@ -20,6 +22,69 @@ class Figure(matplotlib_figure.Figure):
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1):
     figure = Figure(figsize=(width, height), dpi=90, layout="constrained")
     return figure, np.atleast_1d(figure.subplots(rows, columns))
+
+
+def pictures(shown: dict[str, np.ndarray], title: str, columns: int = 6) -> Figure:
+    """Pictures, each under its name. shown: name -> (height, width, 3) uint8, or floats in [0, 1]."""
+    columns = min(columns, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = _figure(1.9 * columns, 2.1 * rows + 0.4, columns, rows)
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (name, picture) in zip(axes.flat, shown.items(), strict=False):
+        ax.imshow(picture, interpolation="nearest")
+        ax.set_title(name, fontsize=9)
+    figure.suptitle(title)
+    return figure
+
+
+def lines(
+    series: dict[str, np.ndarray | tuple],
+    x: str,
+    y: str,
+    title: str,
+    logx: bool = False,
+    logy: bool = False,
+) -> Figure:
+    """Lines in one picture. series: name -> y, or (x, y), or (x, y, half the width of a band)."""
+    figure, (ax,) = _figure(7, 3.2)
+    for (name, values), colour in zip(series.items(), _CYCLE, strict=False):
+        values = values if isinstance(values, tuple) else (np.arange(len(values)), values)
+        ax.plot(
+            values[0], values[1], color=colour, label=name, marker="o" if len(values[0]) < 15 else None
+        )
+        if len(values) == 3:
+            low, high = np.subtract(values[1], values[2]), np.add(values[1], values[2])
+            ax.fill_between(values[0], low, high, color=colour, alpha=0.2, lw=0)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.set_title(title)
+    if logx:
+        ax.set_xscale("log")
+    if logy:
+        ax.set_yscale("log")
+    ax.grid(alpha=0.3)
+    if len(series) > 1:
+        ax.legend(frameon=False)
+    return figure
+
+
+def paths(panels: dict[str, list[np.ndarray]], title: str) -> Figure:
+    """Ways that cars went, seen from above, from one point. panels: name -> list of (T, 2), metres."""
+    figure, axes = _figure(3.4 * len(panels), 3.4, len(panels))
+    reach = max(np.abs(xy - xy[0]).max() for ways in panels.values() for xy in ways) * 1.05
+    for ax, (name, ways) in zip(axes, panels.items(), strict=True):
+        for number, xy in enumerate(ways):
+            ax.plot(*(xy - xy[0]).T, color=_CYCLE[number % len(_CYCLE)], lw=1)
+        ax.set_xlim(-reach, reach)
+        ax.set_ylim(-reach, reach)
+        ax.set_aspect("equal")
+        ax.set_title(name)
+        ax.set_xlabel("metres")
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("metres")
+    figure.suptitle(title)
+    return figure
 
 
 def film_strip(rows: dict[str, np.ndarray], times: list[int], title: str) -> Figure:
@@ -110,4 +175,31 @@ def evolution_curve(rows: list[dict], title: str) -> Figure:
     ax.set_title(title)
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
+    return figure
+
+
+def mixture(
+    logpi: np.ndarray,
+    mu: np.ndarray,
+    logsigma: np.ndarray,
+    tau: float,
+    drawn: np.ndarray,
+    truth: float,
+    title: str,
+) -> Figure:
+    """A mixture of Gaussians (K,) at temperature tau, draws from it (n,), and what came."""
+    weight = np.exp((logpi - logpi.max()) / tau)
+    weight, sigma = weight / weight.sum(), np.exp(logsigma) * np.sqrt(tau)
+    low, high = min(drawn.min(), truth) - 0.5, max(drawn.max(), truth) + 0.5
+    x = np.linspace(low, high, 400)
+    parts = weight * np.exp(-0.5 * ((x[:, None] - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    figure, (ax,) = _figure(7, 2.8)
+    ax.hist(drawn, bins=40, density=True, color=GREY, alpha=0.35, label=f"{len(drawn)} draws")
+    ax.plot(x, parts, color=BLUE, lw=0.9, ls="--")
+    ax.plot(x, parts.sum(1), color=BLUE, lw=1.8, label="the mixture, its parts dashed")
+    ax.axvline(truth, color=ORANGE, lw=2, label="what came")
+    ax.set_xlabel("value")
+    ax.set_ylabel("density")
+    ax.set_title(f"{title}, τ = {tau:.2f}")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure

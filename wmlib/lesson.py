@@ -8,38 +8,111 @@ from pathlib import Path
 
 from wmlib.agent import Agent, load_agent
 from wmlib.artifacts import REFERENCE
-from wmlib.config import RunConfig, find_profile
-from wmlib.training import best_device
+from wmlib.config import RunConfig, StageName, find_profile
+from wmlib.episodes import EpisodeStore
+from wmlib.mdnrnn import MDNRNN
+from wmlib.pipeline import Pipeline
+from wmlib.runlog import RunLog, read_events
+from wmlib.training import Sequences, best_device, encode_store
+from wmlib.vae import VAE
+
+_LEAVES = {
+    "collect": "episodes/manifest.json",
+    "vae": "stages/vae.safetensors",
+    "mdnrnn": "stages/mdnrnn.safetensors",
+    "dream": "controller_dream.safetensors",
+    "evaluate": "score.json",
+}
+"""What a stage leaves in a run folder when it is done."""
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a notebook stands on. `shipped`: the weights are those that come with the package."""
+    """What a notebook stands on.
+
+    run: your run folder, which the notebooks fill stage by stage. own: whether it holds what this
+    notebook builds on; if not, what comes with the package takes its place.
+    """
 
     config: RunConfig
-    folder: Path
-    shipped: bool
+    run: Path
+    own: bool
+
+    @property
+    def shipped(self) -> bool:
+        return not self.own
+
+    @property
+    def folder(self) -> Path:
+        """Where V, M and C come from."""
+        return self.run if self.own else REFERENCE / self.config.task
+
+    def share(self, count: int) -> int:
+        """`count` in the laptop profile; in a smaller one fewer, in proportion to V's training; 2 at
+        least."""
+        part = self.config.vae.steps / find_profile("laptop").vae.steps
+        return max(2, round(count * min(part, 1.0)))
+
+    def train(self, stage: StageName) -> list[dict]:
+        """Run a stage in your run folder, or load it where it was run before.
+
+        Returns:
+            its events (see `read_events`): none where the run folder lacks what the stage builds on.
+        """
+        if not self.own:
+            print(
+                f"{stage}: not run, since the notebook before this one was not; the shipped one is used"
+            )
+            return []
+        Pipeline(self.config, self.run).run_stage(stage)
+        return read_events(self.run, stage)
+
+    def episodes(self) -> EpisodeStore:
+        """Yours, or the two that come with the package."""
+        if self.own:
+            return Pipeline(self.config, self.run, quiet=True).files.store()
+        return EpisodeStore(REFERENCE.parent / "sample")
+
+    def sequences(self) -> Sequences:
+        """The episodes, encoded by V."""
+        if self.own:
+            return Pipeline(self.config, self.run).files.sequences()
+        return encode_store(self.vae(), self.episodes(), RunLog(quiet=True))
+
+    def vae(self) -> VAE:
+        if self.own:
+            return Pipeline(self.config, self.run, quiet=True).files.load_vae()
+        return self.agent().vae
+
+    def mdnrnn(self) -> MDNRNN:
+        if self.own:
+            return Pipeline(self.config, self.run, quiet=True).files.load_mdnrnn("dream")
+        return self.agent().mdnrnn
 
     def agent(self, controller_file: str = "controller.safetensors") -> Agent:
-        """V, M and C from the lesson's folder."""
+        """V, M and C from `folder`."""
         return load_agent(self.folder, controller_file)
 
 
-def begin(needs: str = "controller.safetensors", task: str = "carracing") -> Lesson:
-    """Read WMLIB_PROFILE (laptop if unset) and WMLIB_RUN_DIR, choose a folder, and say which.
+def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Lesson:
+    """Read WMLIB_PROFILE (by default laptop) and WMLIB_RUN_DIR (by default runs/course-<profile>), and
+    say what the notebook stands on.
 
     Args:
-        needs: a file that the run folder must hold; without it the shipped agent is taken.
+        after: the stage that your run folder must hold; without it what is shipped is taken. None needs
+            nothing.
 
     Raises:
         ConfigError: if there is no such profile.
     """
     profile = os.environ.get("WMLIB_PROFILE", "laptop")
     config = find_profile(profile)
-    run = os.environ.get("WMLIB_RUN_DIR")
-    own = run is not None and (Path(run) / needs).exists()
-    folder = Path(run) if own else REFERENCE / task
+    default = REFERENCE.parents[1] / "runs" / f"course-{profile}"
+    run = Path(os.environ.get("WMLIB_RUN_DIR") or default)
+    own = after is None or (run / _LEAVES[after]).exists()
     print(f"profile {profile}; Python {platform.python_version()}; device {best_device()}")
     print(", ".join(f"{name} {version(name)}" for name in ("torch", "gymnasium", "wmlib")))
-    print("weights:", f"your run {folder.name}" if own else f"shipped, data/reference/{task}")
-    return Lesson(config, folder, shipped=not own)
+    if after:
+        source = f"your run {run.name}" if own else f"shipped, data/reference/{task}"
+        print("it builds on:", source)
+    return Lesson(config, run, own)

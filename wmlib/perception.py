@@ -35,6 +35,11 @@ class Perception:
         """How unsure V is of z: the logarithm of its variance, (lanes, Z)."""
         return self._logvar[: self.lanes]
 
+    @property
+    def memory(self) -> tuple[Tensor, Tensor]:
+        """M's memory of all before the last frame: h and c, (lanes, H) each."""
+        return self._h[: self.lanes], self._c[: self.lanes]
+
     @torch.inference_mode()
     def restart(self, lanes: np.ndarray, frames: np.ndarray) -> None:
         """Empty the memory of the chosen lanes (bool) and look at their first frames."""

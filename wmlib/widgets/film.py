@@ -1,10 +1,9 @@
 """A film to step through: a slider, a play button and a picture."""
 
-import io
-
 import ipywidgets
 import numpy as np
-from PIL import Image
+
+from wmlib.widgets.png import png
 
 
 class Film(ipywidgets.VBox):
@@ -30,10 +29,6 @@ class Film(ipywidgets.VBox):
 
     def show(self, t: int) -> None:
         """Put frame t on the screen."""
-        size = (self.frames.shape[2] * self.scale, self.frames.shape[1] * self.scale)
-        picture = Image.fromarray(self.frames[t]).resize(size, Image.Resampling.NEAREST)
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
-        self.picture.value = buffer.getvalue()
+        self.picture.value = png(self.frames[t], self.scale)
         self.picture.alt = self.captions[t]
         self.caption.value = self.captions[t]

@@ -1,0 +1,216 @@
+"""The game, a dream, or both under the same actions, one step at a time: what the dream player shows."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.agent import Agent
+from wmlib.vae import to_images
+from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, World
+
+Where = Literal["dream", "game", "both"]
+Driver = Literal["agent", "you"]
+
+_PARTED_FOR = 10
+"""Frames in a row that the dream has to be beside the game before it counts as parted."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One world after a step.
+
+    frame: (64, 64, 3) uint8, what V saw, or what V paints of a dream. reward: what the step earned, in a
+    dream what M promised. foreseen: the reward that M foretold. end: M's probability that the episode
+    ends here. total: points so far.
+    """
+
+    frame: np.ndarray
+    reward: float
+    foreseen: float
+    end: float
+    total: float
+    over: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """A step of a session.
+
+    worlds: "game", "dream", or both. action: (A,), that led here; None at the beginning. apart: how far
+    the dream's picture is from the game's, 1 for as far as a picture of z = 0 (None with one world
+    alone). parted: the step at which the dream had left the game; None as long as it has not.
+    """
+
+    t: int
+    worlds: dict[str, Glance]
+    action: np.ndarray | None
+    apart: float | None
+    parted: int | None
+
+    @property
+    def over(self) -> bool:
+        return all(glance.over for glance in self.worlds.values())
+
+
+class Session:
+    """An agent or a human who plays the game, a dream, or both under the same actions.
+
+    With both, the dream begins at the game's first frame, and the agent looks at the game.
+
+    Args:
+        seed: of the track, and of the dream's chance.
+        horizon: frames after which an episode is cut.
+        tau: the dream's temperature.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        where: Where = "dream",
+        driver: Driver = "agent",
+        seed: int = 1_500_000,
+        horizon: int = 1000,
+        tau: float = 1.0,
+    ):
+        self.agent = agent
+        self.where, self.driver, self.seed, self.horizon = where, driver, seed, horizon
+        self._game: RealWorld | None = None
+        self._dream = DreamWorld(agent.mdnrnn, agent.starts, 1, horizon, tau, painter=agent.vae)
+        with torch.inference_mode():
+            self._nothing = agent.vae.decode(torch.zeros(1, agent.task.z_size))
+        self.view = self.reset()
+
+    @property
+    def settings(self) -> dict[str, str | float]:
+        return {name: getattr(self, name) for name in ("where", "driver", "seed", "horizon", "tau")}
+
+    @property
+    def tau(self) -> float:
+        return self._dream.imagination.tau
+
+    @tau.setter
+    def tau(self, value: float) -> None:
+        self._dream.imagination.tau = value
+
+    def change(self, **choices: str | float) -> View:
+        """Set where, driver, seed, horizon or tau. The first, the seed and the horizon begin anew."""
+        for name, value in choices.items():
+            if name not in self.settings:
+                raise ValueError(f"there is no {name!r} to set; there are: {', '.join(self.settings)}")
+            setattr(self, name, value)
+        return self.view if choices.keys() <= {"driver", "tau"} else self.reset()
+
+    def reset(self) -> View:
+        """Begin anew."""
+        self._features: dict[str, Tensor] = {}
+        self._glances: dict[str, Glance] = {}
+        self._t, self._beside, self._parted = 0, 0, None
+        self._steering = 0.0
+        if self.where in ("game", "both"):
+            self._begin("game", self._open_game())
+        if self.where in ("dream", "both"):
+            self._dream.horizon = self.horizon
+            self._dream.starts = self.agent.starts if self.where == "dream" else self._present()
+            self._begin("dream", self._dream)
+        return self._look(None)
+
+    def step(self, keys: Collection[str] = ()) -> View:
+        """One frame; none after the end. `keys`: which of "left", "right", "up", "down" are held."""
+        if self.view.over:
+            return self.view
+        if "game" in self._glances and self._game is None:  # it was closed
+            return self.reset()
+        action = self._steer(set(keys)) if self.driver == "you" else self._agents_action()
+        for name, world in self._worlds().items():
+            features, rewards, terminated, truncated, _ = world.step(action)
+            self._features[name] = features
+            before = self._glances[name]
+            over = before.over or bool(terminated[0] or truncated[0])
+            self._glances[name] = self._glance(name, float(rewards[0]), before.total, over)
+        self._t += 1
+        return self._look(action[0].numpy())
+
+    def close_eyes(self) -> View:
+        """Let the dream go on from what the game shows and M remembers now. With both worlds only."""
+        if self.where != "both":
+            raise ValueError("there is no game to dream on from: choose where='both'")
+        self._dream.starts = self._present()
+        self._dream.horizon = self.horizon - self._t
+        self._begin("dream", self._dream)
+        self._beside, self._parted = 0, None
+        return self._look(None)
+
+    def close(self) -> None:
+        """Let the game's process go. A step or a reset would start it again."""
+        if self._game is not None:
+            self._game.close()
+            self._game = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def _open_game(self) -> RealWorld:
+        if self._game is None:
+            self._game = RealWorld(self.agent.vae, self.agent.mdnrnn, lanes=1, workers=1)
+        self._game.horizon = self.horizon
+        return self._game
+
+    def _worlds(self) -> dict[str, World]:
+        both = {"game": self._game, "dream": self._dream}
+        return {name: both[name] for name in self._glances}
+
+    def _begin(self, name: str, world: World) -> None:
+        self._features[name], _ = world.reset(seed=[self.seed])
+        self._glances[name] = Glance(world.pictures()[0], 0.0, 0.0, 0.0, 0.0, over=False)
+
+    def _present(self) -> DreamStarts:
+        """Where the game is now, as a dream's beginning without any doubt in z."""
+        seen = self._game.perception
+        h, c = seen.memory
+        return DreamStarts(seen.z.clone(), torch.full_like(seen.z, -torch.inf), h.clone(), c.clone())
+
+    @torch.inference_mode()
+    def _glance(self, name: str, reward: float, total: float, over: bool) -> Glance:
+        said = self.agent.mdnrnn.predict(self._features[name][0, -self.agent.task.hidden_size :])
+        foreseen = 0.0 if said.reward is None else float(said.reward)
+        end = 0.0 if said.done_logit is None else float(said.done_logit.sigmoid())
+        frame = self._worlds()[name].pictures()[0]
+        return Glance(frame, reward, foreseen, end, total + reward, over)
+
+    def _look(self, action: np.ndarray | None) -> View:
+        apart = self._apart() if self.where == "both" else None
+        if apart is not None:
+            self._beside = self._beside + 1 if apart >= 1 else 0
+            if self._parted is None and self._beside == _PARTED_FOR:
+                self._parted = self._t - _PARTED_FOR + 1
+        self.view = View(self._t, dict(self._glances), action, apart, self._parted)
+        return self.view
+
+    @torch.inference_mode()
+    def _apart(self) -> float:
+        """Squared error of the dream's picture over that of z = 0, both against the game's."""
+        game, dream = (
+            to_images(torch.from_numpy(self._glances[name].frame[None])) for name in ("game", "dream")
+        )
+        return float((game - dream).square().sum() / (game - self._nothing).square().sum())
+
+    @torch.inference_mode()
+    def _agents_action(self) -> Tensor:
+        """C looks at the game as long as that goes on."""
+        leads = next((n for n, g in self._glances.items() if not g.over), next(iter(self._glances)))
+        features = self._features[leads][:, None]  # (1, 1, F)
+        return self.agent.controller.act(self.agent.params[None], features)[0]  # (1, A)
+
+    def _steer(self, keys: set[str]) -> Tensor:
+        """Steering follows the keys with some delay: full lock at once would spin the car."""
+        wanted = 0.7 * (("right" in keys) - ("left" in keys))
+        self._steering += float(np.clip(wanted - self._steering, -0.15, 0.15))
+        gas, brake = 0.5 * ("up" in keys), 0.8 * ("down" in keys)
+        return torch.tensor([[self._steering, gas, brake]], dtype=torch.float32)
