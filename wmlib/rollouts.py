@@ -33,7 +33,7 @@ class Policy(Protocol):
         """Actions (lanes, A) float32, in the game's units, given frames (lanes, 64, 64, 3)."""
 
 
-class _NoisePolicy(ABC):
+class NoisePolicy(ABC):
     """Policies that see nothing: each lane draws from a generator of its own.
 
     Every game also draws a temper: how sharply it steers, how much gas it gives, how often it brakes,
@@ -74,7 +74,7 @@ class _NoisePolicy(ABC):
         """Let a lane's state take its next step."""
 
 
-class BrownianPolicy(_NoisePolicy):
+class BrownianPolicy(NoisePolicy):
     """A mean-reverting walk (Ornstein-Uhlenbeck)."""
 
     def move(self, lane: int) -> None:
@@ -82,7 +82,7 @@ class BrownianPolicy(_NoisePolicy):
         self.state[lane] = keep * self.state[lane] + np.sqrt(1 - keep**2) * noise
 
 
-class HeldPolicy(_NoisePolicy):
+class HeldPolicy(NoisePolicy):
     """A random action, held for a while, then another (what the paper did for Doom)."""
 
     def move(self, lane: int) -> None:
@@ -90,7 +90,7 @@ class HeldPolicy(_NoisePolicy):
             self.begin(lane)
 
 
-class WhitePolicy(_NoisePolicy):
+class WhitePolicy(NoisePolicy):
     """A fresh random action at every step: here to show that it does not work."""
 
     def move(self, lane: int) -> None:

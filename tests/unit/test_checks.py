@@ -1,0 +1,44 @@
+"""Right answers are tried by the solutions; here are wrong ones, and those that were not attempted."""
+
+import numpy as np
+import pytest
+
+from wmlib import checks
+
+WRONG = {
+    "check_compression": 32,
+    "check_action": lambda raw: np.tanh(raw),
+    "check_interval": lambda returns: (returns.min(), returns.max()),
+    "check_gigabytes": 122.88,
+    "check_walk": lambda keep, noise: noise,
+    "check_tiles": lambda rewards, tiles: int((np.asarray(rewards) > 0).sum()),
+    "check_hold": lambda rng, steps, mean_length: rng.uniform([-1, 0, 0], 1, (steps, 3)),
+}
+
+
+def test_every_checker_is_tried_here():
+    assert set(checks.__all__) == WRONG.keys()
+
+
+@pytest.mark.parametrize("name", checks.__all__)
+def test_a_wrong_answer_is_refused(name):
+    with pytest.raises(AssertionError, match=r"exercise \d: "):
+        getattr(checks, name)(WRONG[name])
+
+
+@pytest.mark.parametrize("name", checks.__all__)
+def test_what_was_not_attempted_is_an_error_only_where_that_is_asked_for(name, monkeypatch, capsys):
+    check = getattr(checks, name)
+    monkeypatch.setenv("WMLIB_STRICT_CHECKS", "")
+    check(None)
+    assert "not attempted yet" in capsys.readouterr().out
+    if callable(WRONG[name]):
+
+        def unwritten(*_):
+            raise NotImplementedError
+
+        check(unwritten)
+        check(lambda *_: None)
+    monkeypatch.setenv("WMLIB_STRICT_CHECKS", "1")
+    with pytest.raises(AssertionError, match="not attempted"):
+        check(None)

@@ -1,0 +1,14 @@
+"""Checkers for the exercises: each takes your answer and compares it with an oracle."""
+
+from wmlib.checks.start import check_action, check_compression, check_interval
+from wmlib.checks.world import check_gigabytes, check_hold, check_tiles, check_walk
+
+__all__ = [
+    "check_action",
+    "check_compression",
+    "check_gigabytes",
+    "check_hold",
+    "check_interval",
+    "check_tiles",
+    "check_walk",
+]
