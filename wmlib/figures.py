@@ -69,6 +69,16 @@ def lines(
     return figure
 
 
+def bars(values: np.ndarray, x: str, y: str, title: str) -> Figure:
+    """One bar for each value."""
+    figure, (ax,) = _figure(7, 2.8)
+    ax.bar(np.arange(len(values)), values, color=BLUE)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.set_title(title)
+    return figure
+
+
 def paths(panels: dict[str, list[np.ndarray]], title: str) -> Figure:
     """Ways that cars went, seen from above, from one point. panels: name -> list of (T, 2), metres."""
     figure, axes = _figure(3.4 * len(panels), 3.4, len(panels))

@@ -13,6 +13,10 @@ WRONG = {
     "check_walk": lambda keep, noise: noise,
     "check_tiles": lambda rewards, tiles: int((np.asarray(rewards) > 0).sum()),
     "check_hold": lambda rng, steps, mean_length: rng.uniform([-1, 0, 0], 1, (steps, 3)),
+    "check_nats": (2.0, 0.0),
+    "check_reparameterised": lambda mu, logvar, noise: mu + logvar.exp() * noise,
+    "check_free_bits": lambda x, reconstruction, mu, logvar, free: (x - reconstruction).square().sum(),
+    "check_effect": lambda decode, z, step: z,
 }
 
 
