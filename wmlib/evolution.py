@@ -113,12 +113,14 @@ class Progress:
     """What an evolution has seen so far; also what its checkpoint holds.
 
     fitness: (generations, P), higher is better, decay included. validated: (tests, 2), the generation
-    and the mean return. best: (D,) C's parameters with the best test.
+    and the mean return. best: (D,) C's parameters with the best test. last: (D,) those at the last
+    mean of the search; it follows from the rest.
     """
 
     fitness: list[np.ndarray] = field(default_factory=list)
     validated: list[tuple[int, float]] = field(default_factory=list)
     best: Tensor | None = None
+    last: Tensor | None = None
 
     @property
     def best_score(self) -> float:
@@ -179,6 +181,7 @@ def evolve(
             real = {"real": f"{progress.best_score:.0f}"} if validate else {}
             bar.set_postfix(mean=f"{returns.mean():.0f}", **real)
             bar.update()
+    progress.last = space.params(strategy.mean[None])[0]
     return progress
 
 

@@ -1,6 +1,7 @@
 """Numbers in, a matplotlib Figure out. Colours are those that colour-blind readers can tell apart."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
@@ -66,6 +67,64 @@ def lines(
     ax.grid(alpha=0.3)
     if len(series) > 1:
         ax.legend(frameon=False)
+    return figure
+
+
+def scatter(series: dict[str, tuple], x: str, y: str, title: str) -> Figure:
+    """Points, several kinds in one picture. series: name -> (x, y)."""
+    figure, (ax,) = _figure(7, 3.2)
+    for (name, (xs, ys)), colour in zip(series.items(), _CYCLE, strict=False):
+        ax.plot(xs, ys, ".", color=colour, ms=4, alpha=0.6, label=name)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, markerscale=3)
+    return figure
+
+
+def histograms(series: dict[str, np.ndarray], x: str, title: str) -> Figure:
+    """How values are spread, several kinds over each other. series: name -> (n,)."""
+    figure, (ax,) = _figure(7, 3.2)
+    every = np.concatenate([np.asarray(values) for values in series.values()])
+    bins = np.linspace(*np.quantile(every, [0.001, 0.999]), 60)
+    for (name, values), colour in zip(series.items(), _CYCLE, strict=False):
+        ax.hist(values, bins=bins, density=True, histtype="step", lw=1.8, color=colour, label=name)
+    ax.set_xlabel(x)
+    ax.set_ylabel("density")
+    ax.set_title(title)
+    ax.legend(frameon=False)
+    return figure
+
+
+def landscape(
+    height: Callable[[np.ndarray], np.ndarray], clouds: dict[str, tuple], title: str
+) -> Figure:
+    """Clouds of a search over a landscape, one panel each.
+
+    Args:
+        height: (n, 2) to (n,). clouds: name -> (points (n, 2), mean (2,), covariance (2, 2)); the
+            covariance is drawn as the ellipse of two deviations.
+    """
+    figure, axes = _figure(2.7 * len(clouds), 3.0, len(clouds))
+    every = np.concatenate([points for points, _, _ in clouds.values()])
+    low, high = every.min(0) - 1, np.maximum(every.max(0), [4, 3]) + 1
+    x, y = np.meshgrid(np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120))
+    z = height(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
+    angles = np.linspace(0, 2 * np.pi, 80)
+    for ax, (name, (points, mean, covariance)) in zip(axes, clouds.items(), strict=True):
+        ax.contourf(x, y, np.log10(z + 1e-2), 12, cmap="Greys", alpha=0.6)
+        values, vectors = np.linalg.eigh(covariance)
+        circle = np.stack([np.cos(angles), np.sin(angles)])
+        ellipse = mean[:, None] + 2 * vectors @ (np.sqrt(np.clip(values, 0, None))[:, None] * circle)
+        ax.plot(*ellipse, color=BLUE, lw=1.5)
+        ax.plot(*points.T, ".", color=ORANGE, ms=5)
+        lowest = np.unravel_index(z.argmin(), z.shape)
+        ax.plot(x[lowest], y[lowest], "+", color="black", ms=10, mew=2)
+        ax.set_title(name, fontsize=10)
+        ax.set_xlabel("first number")
+    axes[0].set_ylabel("second number")
+    figure.suptitle(title)
     return figure
 
 
@@ -212,4 +271,21 @@ def mixture(
     ax.set_ylabel("density")
     ax.set_title(f"{title}, τ = {tau:.2f}")
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def promise_and_pay(rows: list[dict], title: str) -> Figure:
+    """An evolution in the dream: what that promises and what the game pays, each on its own scale."""
+    figure, (ax,) = _figure(7, 3.4)
+    promised = [(row["step"], row["mean"]) for row in rows if "mean" in row]
+    paid = [(row["step"], row["real"], row["real_sd"], row["n"]) for row in rows if "real" in row]
+    ax.plot(*zip(*promised, strict=True), color=BLUE)
+    ax.set_xlabel("generation")
+    ax.set_ylabel("points promised in a dream", color=BLUE)
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+    other = ax.twinx()
+    steps, means, sds, ns = map(np.array, zip(*paid, strict=True))
+    other.errorbar(steps, means, 1.96 * sds / np.sqrt(ns), color=ORANGE, marker="o", capsize=3)
+    other.set_ylabel("points paid by the game (95 %)", color="#9A6A00")
     return figure

@@ -12,9 +12,11 @@ from wmlib.config import RunConfig, StageName, find_profile
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.pipeline import Pipeline
+from wmlib.runfolder import dream_starts
 from wmlib.runlog import RunLog, read_events
 from wmlib.training import Sequences, best_device, encode_store
 from wmlib.vae import VAE
+from wmlib.worlds import DreamStarts
 
 _LEAVES = {
     "collect": "episodes/manifest.json",
@@ -88,6 +90,12 @@ class Lesson:
         if self.own:
             return Pipeline(self.config, self.run, quiet=True).files.load_mdnrnn("dream")
         return self.agent().mdnrnn
+
+    def starts(self) -> DreamStarts:
+        """Where dreams begin: first frames, as V sees them."""
+        if self.own:
+            return dream_starts(self.vae(), self.episodes())
+        return self.agent().starts
 
     def agent(self, controller_file: str = "controller.safetensors") -> Agent:
         """V, M and C from `folder`."""

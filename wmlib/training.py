@@ -15,6 +15,7 @@ from torch import Tensor
 from wmlib.artifacts import ArtifactError, expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
 from wmlib.episodes import EpisodeStore
+from wmlib.heap import keep_freed_memory
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
 from wmlib.runlog import RunLog
 from wmlib.stopping import Stop
@@ -82,6 +83,7 @@ def fit(
         loss_of_step: step number to (loss, its parts by name).
         checkpoint: where to keep weights and Adam's state; None keeps nothing.
     """
+    keep_freed_memory()
     optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate, fused=True)
     first = 0
     if checkpoint is not None and checkpoint.exists():

@@ -55,6 +55,7 @@ def lab_address(chromium, tmp_path_factory):
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "BROWSER": "true",  # a program that opens nothing: the test brings its own browser
         "WMLIB_PROFILE": "smoke",
+        "WMLIB_RUN_DIR": str(tmp_path_factory.mktemp("run") / "empty"),
     }
     environment.pop("MAKEFLAGS", None)
     server = subprocess.Popen(

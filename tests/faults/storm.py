@@ -86,7 +86,8 @@ def kill(folder: Path, stage: str, step: int, how: str, delay: float, undisturbe
         assert_all_files_valid(folder)
     run(folder)
     assert_same(folder, undisturbed)
-    return f"{how}: the same numbers" if status else f"{how}: run ended first or unhurt"
+    unhurt = not status and how != "game process"  # which is replaced, and the run goes on
+    return f"{how}: {'too late, and ' if unhurt else ''}the same numbers"
 
 
 def attempt(work, *arguments) -> str:

@@ -1,8 +1,10 @@
 """The peers compute what ours compute: only then is it fair to compare their speed."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from wmlib.config import MDNRNNConfig
 from wmlib.mdnrnn import mdnrnn_loss
 from wmlib.vae import vae_loss
 from wmlib.worlds import RealWorld, play
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,15 @@ def test_json_has_a_row_for_each_measurement(tmp_path):
         assert row["ratio"] == pytest.approx(row["ours"] / row["peer"], rel=0.01)
         assert f"{row['ours']:,.0f}" in done.stdout
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_readme_says_what_was_measured():
+    rows = {row["name"]: row for row in json.loads((ROOT / "benchmarks/results.json").read_text())}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = r"^\| `(\w+)`: .* \| ([\d,]+) \| ([\d,]+) \| .* \| \*\*([\d.]+)×\*\* \|$"
+    said = re.findall(row, readme, re.MULTILINE)
+    assert {name for name, *_ in said} == rows.keys()
+    for name, ours, peer, ratio in said:
+        row = rows[name]
+        assert (ours, peer) == (f"{row['ours']:,.0f}", f"{row['peer']:,.0f}"), name
+        assert ratio == f"{row['ratio']:.1f}", name

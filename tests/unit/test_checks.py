@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from wmlib import checks
 
@@ -17,6 +18,25 @@ WRONG = {
     "check_reparameterised": lambda mu, logvar, noise: mu + logvar.exp() * noise,
     "check_free_bits": lambda x, reconstruction, mu, logvar, free: (x - reconstruction).square().sum(),
     "check_effect": lambda decode, z, step: z,
+    "check_surprise": 3.69,
+    "check_mixture_nll": lambda logpi, mu, logsigma, y: (
+        -(logpi.exp() * torch.exp(-0.5 * ((y[:, None] - mu) / logsigma.exp()) ** 2)).sum(-1).log()
+    ),
+    "check_lstm_step": lambda x, h, c, W, U, b: (h, c),
+    "check_moments": lambda logpi, mu, logsigma, tau: (
+        (logpi.exp() * mu).sum(-1),
+        (logpi.exp() * (2 * logsigma).exp()).sum(-1),
+    ),
+    "check_controller_size": 867,
+    "check_mean_step": lambda mean, sigma, y, f: mean + sigma * y[np.argsort(f)[: len(y) // 2]].mean(0),
+    "check_lead": lambda scores: (int(scores.mean(1).argmax()), (0.0, 40.0)),
+    "check_strategy": lambda f, mean, budget: mean,
+    "check_kept": lambda promised, real: int(promised.argmax()),
+    "check_rank_correlation": lambda promised, real: np.corrcoef(promised, real)[0, 1],
+    "check_rollout": lambda step, act, z, h, horizon: sum(
+        step(z, h, act(z, h))[2] for _ in range(horizon)
+    ),
+    "check_reward_loss": lambda said, paid, factor: factor * (said - paid).square().mean(),
 }
 
 
