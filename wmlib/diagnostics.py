@@ -119,10 +119,12 @@ def open_loop_drift(
     actions go on.
 
     Returns:
-        (horizon,) root-mean-square distance in units of z's deviation (V's noise included, so that
-        silent elements of z do not count), of the dream, and of a predictor that repeats the last z.
+        (horizon,) root-mean-square distance over z's active elements, in units of their deviation, of
+        the dream, and of a predictor that repeats the last z. Silent elements are noise: left out.
     """
-    deviation = (data.mu.var(0) + data.logvar.exp().mean(0)).sqrt()
+    activity = kl_per_latent(data.mu, data.logvar).mean(0)
+    active = activity >= activity.amax().clamp(max=0.1)  # all that say something; one at least
+    deviation = data.mu.std(0)[active]
     generator = generator_of("drift")
     errors, copied, first = [], [], 0
     for episode, steps in enumerate(data.lengths):
@@ -140,8 +142,8 @@ def open_loop_drift(
                 now = sample_mixture(prediction, uniform, normal, tau)[0]
                 dreamt.append(now[0])
             truth = z[warm_up + 1 : warm_up + horizon + 1]
-            errors.append(((torch.stack(dreamt) - truth) / deviation).square().mean(1))
-            copied.append(((z[warm_up] - truth) / deviation).square().mean(1))
+            errors.append(((torch.stack(dreamt) - truth)[:, active] / deviation).square().mean(1))
+            copied.append(((z[warm_up] - truth)[:, active] / deviation).square().mean(1))
         first += steps
     if not errors:
         raise ValueError(f"no episode is longer than {warm_up + horizon} steps")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
+from PIL import Image
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
@@ -15,9 +16,12 @@ class Figure(matplotlib_figure.Figure):
     """A figure that a notebook shows by itself: no pyplot, and so no state that lives between cells."""
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        full, small = io.BytesIO(), io.BytesIO()
+        self.savefig(full, format="png")
+        # 256 colours make a file a fifth as large: notebooks hold many pictures, and git keeps all.
+        palette = Image.open(full).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
+        palette.save(small, "PNG", optimize=True)
+        return small.getvalue()
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1):

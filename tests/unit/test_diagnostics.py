@@ -80,6 +80,8 @@ def test_drift_of_copying_is_exact(mdnrnn):
     sd = np.arange(201).std(ddof=1)
     np.testing.assert_allclose(copied, np.arange(1, 11) / sd, rtol=1e-4)
     assert dream.shape == (10,) and np.isfinite(dream).all()
+    z[:, 5], data.logvar[:, 5] = 0.0, 0.0  # this one falls silent, and counts no more
+    np.testing.assert_allclose(open_loop_drift(mdnrnn, data, 10, 50)[1], copied, rtol=1e-4)
     with pytest.raises(ValueError, match="longer than 500"):
         open_loop_drift(mdnrnn, data, horizon=450)
 
