@@ -74,16 +74,23 @@ def lines(
     return figure
 
 
-def scatter(series: dict[str, tuple], x: str, y: str, title: str) -> Figure:
-    """Points, several kinds in one picture. series: name -> (x, y)."""
+def scatter(series: dict[str, tuple], x: str, y: str, title: str, diagonal: bool = False) -> Figure:
+    """Points, several kinds in one picture, perhaps with the line on which x = y.
+
+    Args:
+        series: name -> (x, y).
+    """
     figure, (ax,) = _figure(7, 3.2)
     for (name, (xs, ys)), colour in zip(series.items(), _CYCLE, strict=False):
-        ax.plot(xs, ys, ".", color=colour, ms=4, alpha=0.6, label=name)
+        size = 4 if len(xs) > 100 else 9
+        ax.plot(xs, ys, ".", color=colour, ms=size, alpha=0.6, label=name)
+    if diagonal:
+        ax.axline((np.mean(xs), np.mean(xs)), slope=1, color=GREY, ls="--", lw=1, label="equal")
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.set_title(title)
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, markerscale=3)
+    ax.legend(frameon=False)
     return figure
 
 
@@ -111,8 +118,11 @@ def landscape(
             covariance is drawn as the ellipse of two deviations.
     """
     figure, axes = _figure(2.7 * len(clouds), 3.0, len(clouds))
-    every = np.concatenate([points for points, _, _ in clouds.values()])
-    low, high = every.min(0) - 1, np.maximum(every.max(0), [4, 3]) + 1
+    reach = {name: 2 * np.sqrt(np.diag(covariance)) for name, (_, _, covariance) in clouds.items()}
+    every = np.concatenate(
+        [[*points, mean - reach[name], mean + reach[name]] for name, (points, mean, _) in clouds.items()]
+    )
+    low, high = every.min(0) - 0.5, every.max(0) + 0.5
     x, y = np.meshgrid(np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120))
     z = height(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
     angles = np.linspace(0, 2 * np.pi, 80)
@@ -123,6 +133,8 @@ def landscape(
         ellipse = mean[:, None] + 2 * vectors @ (np.sqrt(np.clip(values, 0, None))[:, None] * circle)
         ax.plot(*ellipse, color=BLUE, lw=1.5)
         ax.plot(*points.T, ".", color=ORANGE, ms=5)
+        ax.set_xlim(low[0], high[0])
+        ax.set_ylim(low[1], high[1])
         lowest = np.unravel_index(z.argmin(), z.shape)
         ax.plot(x[lowest], y[lowest], "+", color="black", ms=10, mew=2)
         ax.set_title(name, fontsize=10)

@@ -18,7 +18,13 @@ def open_and_run(page, address: str) -> list[str]:
         a list that collects the errors of the browser's console.
     """
     errors: list[str] = []
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+
+    def note(said) -> None:
+        # JupyterLab asks its server for files that may be missing, and goes on without them.
+        if said.type == "error" and not said.text.startswith("Failed to load resource"):
+            errors.append(said.text)
+
+    page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
     # What is asked of it before its kernel is there, JupyterLab forgets.

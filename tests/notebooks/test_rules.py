@@ -63,6 +63,14 @@ def test_its_pictures_are_there(path):
     assert pictures >= 3
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_it_begins_with_a_short_set_up_that_says_what_it_stands_on(path):
+    first = code_cells(path)[0]
+    assert len(first.source.splitlines()) <= 15
+    assert "lesson = begin(" in first.source
+    assert "profile laptop" in first.outputs[0].text
+
+
 @by_name
 def test_no_path_of_one_machine_in_it(path):
     text = path.read_text(encoding="utf-8")
@@ -91,7 +99,7 @@ def taught():
                     yield pytest.param(cell.source, tag.removeprefix("wmlib:"), id=f"{path.stem}-{tag}")
 
 
-@pytest.mark.parametrize(("source", "name"), taught())
+@pytest.mark.parametrize(("source", "name"), list(taught()))
 def test_taught_code_is_the_packages_code(source, name):
     module, *path = name.split(".")
     thing = importlib.import_module(f"wmlib.{module}")

@@ -3,8 +3,10 @@
 import io
 
 import numpy as np
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
+from torch.distributions import Categorical, MixtureSameFamily, Normal
 
 from wmlib import figures
 
@@ -18,3 +20,40 @@ def test_a_notebook_shows_a_figure_as_a_picture():
     for line in (figures.BLUE, figures.ORANGE):
         wanted = np.array([int(line[i : i + 2], 16) for i in (1, 3, 5)])
         assert (np.abs(colours - wanted).max(1) < 8).sum() > 50
+
+
+def test_a_drawn_mixture_is_the_tempered_one():
+    logpi, mu, logsigma = np.log([0.7, 0.2, 0.1]), np.array([-1.0, 0.5, 2.0]), np.log([0.2, 0.3, 0.2])
+    figure = figures.mixture(logpi, mu, logsigma, 1.5, np.linspace(-2, 3, 50), 0.4, "z[0]")
+    lines = figure.axes[0].lines
+    whole = next(line for line in lines if line.get_label().startswith("the mixture"))
+    x, y = (torch.tensor(values) for values in whole.get_data())
+    oracle = MixtureSameFamily(
+        Categorical(logits=torch.tensor(logpi) / 1.5),
+        Normal(torch.tensor(mu), torch.tensor(np.exp(logsigma) * np.sqrt(1.5))),
+    )
+    torch.testing.assert_close(y, oracle.log_prob(x).exp())
+    came = next(line for line in lines if line.get_label() == "what came")
+    assert came.get_xdata()[0] == 0.4
+
+
+def test_a_clouds_ellipse_is_two_deviations_wide():
+    mean, covariance = np.array([1.0, -2.0]), np.array([[2.0, 1.2], [1.2, 1.0]])
+    points = np.random.default_rng(0).multivariate_normal(mean, covariance, 30)
+    figure = figures.landscape(
+        lambda x: (x**2).sum(1), {"a cloud": (points, mean, covariance)}, "A search"
+    )
+    ellipse = np.stack(figure.axes[0].lines[0].get_data(), 1) - mean
+    distance = np.einsum("ni,ij,nj->n", ellipse, np.linalg.inv(covariance), ellipse)
+    np.testing.assert_allclose(distance, 4.0)
+    lowest = figure.axes[0].lines[2].get_data()
+    np.testing.assert_allclose(np.ravel(lowest), 0.0, atol=0.1)
+
+
+def test_paths_begin_at_one_point_and_keep_their_scale():
+    way = np.array([[5.0, 5.0], [6.0, 5.0], [6.0, 8.0]])
+    figure = figures.paths({"one": [way, way + 100], "two": [way]}, "Ways")
+    for ax in figure.axes:
+        for line in ax.lines:
+            np.testing.assert_allclose(np.stack(line.get_data(), 1), way - way[0])
+        assert ax.get_aspect() == 1.0
