@@ -150,12 +150,18 @@ def open_loop_drift(
     return tuple(torch.stack(e).mean(0).sqrt().numpy() for e in (errors, copied))
 
 
-def linear_probe(features: np.ndarray, target: np.ndarray, ridge: float = 1e-3) -> float:
-    """R^2 on the last fifth of a linear fit to the first four fifths: what C could read off."""
-    cut = len(features) * 4 // 5
-    mean, sd = features[:cut].mean(0), features[:cut].std(0) + 1e-6
-    x = np.column_stack([(features - mean) / sd, np.ones(len(features))])
-    gram = x[:cut].T @ x[:cut] + ridge * cut * np.eye(x.shape[1])
-    weights = np.linalg.solve(gram, x[:cut].T @ target[:cut])
-    residual = target[cut:] - x[cut:] @ weights
-    return float(1 - np.mean(residual**2) / np.var(target[cut:]))
+def linear_probe(features: np.ndarray, target: np.ndarray, ridge: float = 1e-2, folds: int = 5) -> float:
+    """R^2 of a linear fit: what C could read off.
+
+    Each fold of neighbouring rows is foretold from the others. 0 is as good as the target's mean; below
+    0 is worse than that.
+    """
+    residual = np.empty(len(target))
+    for test in np.array_split(np.arange(len(target)), folds):
+        train = np.setdiff1d(np.arange(len(target)), test)
+        mean, sd = features[train].mean(0), features[train].std(0) + 1e-6
+        x = np.column_stack([(features - mean) / sd, np.ones(len(features))])
+        gram = x[train].T @ x[train] + ridge * len(train) * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, x[train].T @ target[train])
+        residual[test] = target[test] - x[test] @ weights
+    return float(1 - np.mean(residual**2) / np.var(target))
