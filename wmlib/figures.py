@@ -109,19 +109,23 @@ def histograms(series: dict[str, np.ndarray], x: str, title: str) -> Figure:
 
 
 def landscape(
-    height: Callable[[np.ndarray], np.ndarray], clouds: dict[str, tuple], title: str
+    height: Callable[[np.ndarray], np.ndarray],
+    clouds: dict[str, tuple],
+    title: str,
+    goal: tuple[float, float],
 ) -> Figure:
     """Clouds of a search over a landscape, one panel each.
 
     Args:
         height: (n, 2) to (n,). clouds: name -> (points (n, 2), mean (2,), covariance (2, 2)); the
-            covariance is drawn as the ellipse of two deviations.
+            covariance is drawn as the ellipse of two deviations. goal: where the height is least.
     """
     figure, axes = _figure(2.7 * len(clouds), 3.0, len(clouds))
     reach = {name: 2 * np.sqrt(np.diag(covariance)) for name, (_, _, covariance) in clouds.items()}
     every = np.concatenate(
         [[*points, mean - reach[name], mean + reach[name]] for name, (points, mean, _) in clouds.items()]
     )
+    every = np.vstack([every, goal])
     low, high = every.min(0) - 0.5, every.max(0) + 0.5
     x, y = np.meshgrid(np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120))
     z = height(np.column_stack([x.ravel(), y.ravel()])).reshape(x.shape)
@@ -135,8 +139,7 @@ def landscape(
         ax.plot(*points.T, ".", color=ORANGE, ms=5)
         ax.set_xlim(low[0], high[0])
         ax.set_ylim(low[1], high[1])
-        lowest = np.unravel_index(z.argmin(), z.shape)
-        ax.plot(x[lowest], y[lowest], "+", color="black", ms=10, mew=2)
+        ax.plot(*goal, "+", color="black", ms=10, mew=2)
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("first number")
     axes[0].set_ylabel("second number")
