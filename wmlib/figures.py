@@ -1,7 +1,7 @@
 """Numbers in, a matplotlib Figure out. Colours are those that colour-blind readers can tell apart."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
@@ -175,8 +175,13 @@ def paths(panels: dict[str, list[np.ndarray]], title: str) -> Figure:
     return figure
 
 
-def film_strip(rows: dict[str, np.ndarray], times: list[int], title: str) -> Figure:
-    """Pictures at chosen times, one row for each name. rows: name -> (T, 64, 64, 3) uint8."""
+def film_strip(
+    rows: dict[str, np.ndarray], times: Sequence[int], title: str, columns: Sequence[str] | None = None
+) -> Figure:
+    """Pictures at chosen times, one row for each name. rows: name -> (T, 64, 64, 3) uint8.
+
+    columns: what stands above each time; by default its frame.
+    """
     figure, axes = _figure(1.5 * len(times), 1.6 * len(rows) + 0.5, len(times), len(rows))
     axes = axes.reshape(len(rows), len(times))
     for row, (name, frames) in zip(axes, rows.items(), strict=True):
@@ -185,8 +190,8 @@ def film_strip(rows: dict[str, np.ndarray], times: list[int], title: str) -> Fig
             ax.set_xticks([])
             ax.set_yticks([])
         row[0].set_ylabel(name)
-    for ax, t in zip(axes[0], times, strict=True):
-        ax.set_title(f"frame {t}", fontsize=9)
+    for ax, name in zip(axes[0], columns or [f"frame {t}" for t in times], strict=True):
+        ax.set_title(name, fontsize=9)
     figure.suptitle(title)
     return figure
 

@@ -33,7 +33,7 @@ function render({ model, el }) {
   const pressed = new Set();
 
   // What there is to see and to press
-  const play = make("button", { onclick: () => setPlaying(!playing), title: "space" }, "▶ play");
+  const play = make("button", { onclick: () => setPlaying(!playing), title: "space" }, "play");
   const step = make("button", { onclick: () => { setPlaying(false); askStep(); }, title: "." }, "step");
   const reset = make("button", { onclick: () => ask("reset"), title: "R" }, "reset");
   const eyes = make("button", {
@@ -118,7 +118,7 @@ function render({ model, el }) {
   function setPlaying(on) {
     playing = on;
     drawn = [];
-    play.textContent = on ? "⏸ pause" : "▶ play";
+    play.textContent = on ? "pause" : "play";
     say(on ? "playing" : "paused");
     if (on) askStep();
   }

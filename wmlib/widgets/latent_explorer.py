@@ -13,23 +13,22 @@ _REACH = 4.0
 
 
 class LatentExplorer(ipywidgets.VBox):
-    """Sliders for the most active numbers of z, and the picture that V paints from them.
+    """Sliders for the numbers of z, the most active first, and the picture that V paints from them.
 
     Decoding takes milliseconds, and while it lasts ipywidgets keeps only a slider's newest value: so the
     picture follows the hand.
 
     Args:
         frames: real frames (n, 64, 64, 3) uint8, to start from, and to know how far each number moves.
-        shown: sliders. The other numbers of z stay as they are in the real frame.
     """
 
-    def __init__(self, vae: VAE, frames: np.ndarray, shown: int = 8, seed: int = 0):
+    def __init__(self, vae: VAE, frames: np.ndarray, seed: int = 0):
         self.vae, self.frames = vae, frames
         with torch.inference_mode():
             images = to_images(torch.from_numpy(frames))
             self.mu = torch.cat([vae.encode(part)[0] for part in images.split(64)])  # (n, Z)
         kl = examine_vae(vae, frames).kl
-        self.order = np.argsort(-kl)[:shown]
+        self.order = np.argsort(-kl)
         self.rng = np.random.default_rng(seed)
         self.sliders = {int(i): self._slider(int(i)) for i in self.order}
         self.walk = ipywidgets.FloatSlider(
@@ -48,11 +47,16 @@ class LatentExplorer(ipywidgets.VBox):
         }
         self.caption = ipywidgets.Label()
         marks = [self._marks(i, float(kl[i])) for i in self.sliders]
-        rows = [ipywidgets.HBox(pair) for pair in zip(self.sliders.values(), marks, strict=True)]
+        rows = [
+            ipywidgets.HBox(pair, layout={"flex": "0 0 auto"})  # scrolled, not squeezed
+            for pair in zip(self.sliders.values(), marks, strict=True)
+        ]
+        sliders = ipywidgets.VBox(rows, layout={"max_height": "290px", "overflow": "auto"})
         controls = ipywidgets.HBox([*buttons, self.walk])
         self._silent = False
         self.real_frame()
-        super().__init__([controls, ipywidgets.HBox(list(self.pictures.values())), self.caption, *rows])
+        pictures = ipywidgets.HBox(list(self.pictures.values()))
+        super().__init__([controls, pictures, self.caption, sliders])
 
     # What the buttons do
 
