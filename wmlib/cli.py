@@ -32,7 +32,7 @@ class RunOptions:
     """Folder of the run: made if missing, gone on with if there. By default runs/TASK-PROFILE."""
     profile: str = "laptop"
     """smoke (a minute, for tests), laptop (made for two hours) or paper (months)."""
-    config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["laptop"]
+    config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["carracing"]["laptop"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class EvaluateOptions:
     """Games to play."""
     first_seed: int = EvaluateConfig.first_seed
     """The first game's seed; the others follow."""
-    horizon: int = EvaluateConfig.horizon
-    """Frames after which a game is cut."""
+    horizon: int | None = None
+    """Frames after which a game is cut; by default the task's own number."""
     run_dir: Path | None = None
     """Folder of the run; by default the agent that comes with this package."""
     controller: str = "controller.safetensors"
@@ -130,7 +130,7 @@ def _run_options(command: str, argv: list[str]) -> RunOptions:
     first.add_argument("--profile", default="laptop")
     first.add_argument("--task", default=RunConfig.task)
     known = first.parse_known_args(argv)[0]
-    config = find_profile(known.profile)
+    config = find_profile(known.profile, known.task)
     default = RunOptions(Path("runs") / f"{known.task}-{known.profile}", known.profile, config)
     return tyro.cli(RunOptions, prog=f"python -m wmlib {command}", args=argv, default=default)
 
@@ -154,8 +154,8 @@ def _run(command: str, argv: list[str]) -> int:
 
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
-    find_task(options.task)
-    config = EvaluateConfig(options.episodes, options.first_seed, options.horizon)
+    horizon = find_task(options.task).horizon if options.horizon is None else options.horizon
+    config = EvaluateConfig(options.episodes, options.first_seed, horizon)
     EvolutionConfig(temperature=options.temperature)  # which knows its bounds
     from wmlib.agent import load_agent
     from wmlib.config import Machine

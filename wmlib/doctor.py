@@ -130,10 +130,9 @@ def _torch() -> Finding:
 def _weights() -> list[Finding]:
     from wmlib.agent import load_agent
     from wmlib.artifacts import ArtifactError
-    from wmlib.config import TASKS
 
     findings = []
-    for task in TASKS:
+    for task in ("carracing",):  # those of which an agent is shipped
         folder = _ROOT / "data" / "reference" / task
         try:
             load_agent(folder)

@@ -52,7 +52,7 @@ class Lesson:
     def share(self, count: int) -> int:
         """`count` in the laptop profile; in a smaller one fewer, in proportion to V's training; 2 at
         least."""
-        part = self.config.vae.steps / find_profile("laptop").vae.steps
+        part = self.config.vae.steps / find_profile("laptop", self.config.task).vae.steps
         return max(2, round(count * min(part, 1.0)))
 
     def train(self, stage: StageName) -> list[dict]:
@@ -114,7 +114,7 @@ def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Less
         ConfigError: if there is no such profile.
     """
     profile = os.environ.get("WMLIB_PROFILE", "laptop")
-    config = find_profile(profile)
+    config = find_profile(profile, task)
     default = REFERENCE.parents[1] / "runs" / f"course-{profile}"
     run = Path(os.environ.get("WMLIB_RUN_DIR") or default)
     own = after is None or (run / _LEAVES[after]).exists()

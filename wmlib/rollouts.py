@@ -97,11 +97,32 @@ class WhitePolicy(NoisePolicy):
         self.begin(lane)
 
 
+class UniformPolicy:
+    """An action drawn evenly from -1 to 1 and held for 1 to 10 frames (the paper's way in Doom)."""
+
+    def __init__(self, task: Task, lanes: int):
+        self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
+        self.actions = np.zeros((lanes, task.action_size), np.float32)
+        self.left = np.zeros(lanes, int)  # frames that the action still holds
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        for lane in np.flatnonzero(lanes):
+            self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
+            self.left[lane] = 0
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        for lane in np.flatnonzero(active & (self.left == 0)):
+            self.actions[lane] = self.rngs[lane].uniform(-1, 1, self.actions.shape[1])
+            self.left[lane] = self.rngs[lane].integers(1, 11)
+        self.left -= active
+        return self.actions.copy()
+
+
 class NoisyController:
-    """A controller that sees the game through V and M, with Brownian noise on its actions.
+    """A controller that sees the game through V and M, with an explorer's noise on its actions.
 
     Args:
-        noise: 0 for the controller alone, 1 for Brownian actions alone; between, a mixture.
+        noise: 0 for the controller alone, 1 for the task's explorer alone; between, a mixture.
     """
 
     def __init__(
@@ -115,7 +136,7 @@ class NoisyController:
     ):
         self.perception = Perception(vae, mdnrnn, lanes)
         self.controller, self.params = controller, params
-        self.explorer = BrownianPolicy(mdnrnn.task, lanes)
+        self.explorer = POLICIES[mdnrnn.task.explorers[0]](mdnrnn.task, lanes)
         self.noise = noise
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
@@ -132,7 +153,9 @@ class NoisyController:
         return actions
 
 
-POLICIES = {"brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy}
+POLICIES = {
+    "brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy, "uniform": UniformPolicy,
+}  # fmt: skip
 
 
 def collect(
@@ -165,7 +188,7 @@ def collect(
     policy = make_policy(lanes) if make_policy else POLICIES[config.policy](task, lanes)
     about = {"policy": config.policy, "task": task.name, "digest": digest, **game_versions()}
     with (
-        open_games(task.name, lanes, machine.worker_count, machine.backend) as games,
+        open_games(task.name, lanes, machine.worker_count, machine.backend, task.game_options) as games,
         log.bar(len(wanted), "collect", "episodes", len(wanted) - len(missing)) as bar,
     ):
         for episode in _record(games, policy, missing, config.horizon):
@@ -232,4 +255,4 @@ def game_versions() -> dict[str, str]:
     """The releases that decide what a game looks like and how it behaves."""
     from importlib.metadata import version
 
-    return {name: version(name) for name in ("gymnasium", "Box2D", "pygame-ce", "wmlib")}
+    return {name: version(name) for name in ("gymnasium", "Box2D", "pygame-ce", "vizdoom", "wmlib")}

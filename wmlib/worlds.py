@@ -60,7 +60,7 @@ class RealWorld:
         self.task, self.lanes = mdnrnn.task, lanes
         self.horizon = horizon or self.task.horizon
         self.perception = Perception(vae, mdnrnn, lanes)
-        self.games = open_games(self.task.name, lanes, workers, kind)
+        self.games = open_games(self.task.name, lanes, workers, kind, self.task.game_options)
         self.frames: np.ndarray | None = None
         self._over = np.ones(lanes, bool)
         self._t = np.zeros(lanes, int)

@@ -68,7 +68,7 @@ def test_a_bad_value_fails_at_once_naming_field_and_bound(make, message):
 
 
 def test_a_stage_depends_on_itself_and_what_came_before_only():
-    base = PROFILES["laptop"]
+    base = PROFILES["carracing"]["laptop"]
     later = dataclasses.replace(base, real=dataclasses.replace(base.real, sigma=0.07))
     assert later.stage_hash("vae") == base.stage_hash("vae")
     assert later.stage_hash("dream") == base.stage_hash("dream")
@@ -83,7 +83,7 @@ def test_a_stage_depends_on_itself_and_what_came_before_only():
 
 
 def test_the_papers_numbers():
-    paper = PROFILES["paper"]
+    paper = PROFILES["carracing"]["paper"]
     assert (paper.real.population, paper.real.episodes, paper.real.generations) == (64, 16, 1800)
     assert (paper.real.sigma, paper.real.weight_decay) == (0.1, 0.01)
     assert (paper.collect.episodes, paper.vae.batch_size, paper.vae.learning_rate) == (10_000, 100, 1e-4)

@@ -3,7 +3,8 @@
 The paper crops CarRacing's status bar (rows 84:96) and scales the rest to 64x64. `CarRacing` in this
 package draws only the cropped part, so that the crop here finds nothing left to cut; a stock frame
 loses its bar. The filter is Pillow's BILINEAR, which averages over the area when it shrinks: what
-`scipy.misc.imresize` did in the paper's code.
+`scipy.misc.imresize` did in the paper's code. Of Doom's 480 rows the paper keeps the upper 400; our
+`TakeCover` may draw fewer, and hands out the same share of them.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 FRAME_SIZE = 64
 """V sees 64 x 64 pixels."""
 
-KEPT_ROWS = {"carracing": 84}
+KEPT_ROWS = {"carracing": 84, "takecover": 400}
 """Rows counted from the top that hold the game; below them is a status bar."""
 
 

@@ -26,16 +26,28 @@ class GameError(RuntimeError):
     """The games can't go on. The message says what happened and what to try."""
 
 
+class GameDied(RuntimeError):
+    """The process behind a game has ended: the game can be had back by playing it again."""
+
+
 GameKind = Literal["exact", "stock", "envpool"]
-"""exact: our fast CarRacing. stock: Gymnasium's own class. envpool: the C++ look-alike, to train on."""
+"""exact: our fast CarRacing. stock: Gymnasium's own class. envpool: the C++ look-alike, to train on.
+Of TakeCover there is one only; it is both exact and stock."""
 
 
-def make_game(task: str, kind: GameKind = "exact"):
-    """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`."""
-    if task != "carracing" or kind not in ("exact", "stock"):
+def make_game(task: str, kind: GameKind = "exact", **options):
+    """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`.
+
+    options: what the game lets one choose (see `Task.game_options`).
+    """
+    if task not in ("carracing", "takecover") or kind not in ("exact", "stock"):
         raise GameError(f"there is no {kind!r} game for the task {task!r}")
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     # Imported here, so that a worker loads the one game it plays and nothing else.
+    if task == "takecover":
+        from wmlib.envs.takecover import TakeCover
+
+        return TakeCover(**options)
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     if kind == "stock":
         from gymnasium.envs.box2d.car_racing import CarRacing as StockCarRacing
 
@@ -49,13 +61,23 @@ class Games:
     """`lanes` games of one task. Frames are (lanes, 64, 64, 3) uint8.
 
     Use it as a context manager, or call `close`.
+
+    Args:
+        options: of each game (see `Task.game_options`).
     """
 
-    def __init__(self, task: str, lanes: int, workers: int, kind: GameKind = "exact"):
+    def __init__(
+        self,
+        task: str,
+        lanes: int,
+        workers: int,
+        kind: GameKind = "exact",
+        options: dict[str, object] | None = None,
+    ):
         self.task, self.lanes = task, lanes
         share = np.array_split(np.arange(lanes), max(1, min(workers, lanes)))
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-        self._workers = [_Worker(task, kind, lane_numbers) for lane_numbers in share]
+        self._workers = [_Worker(lane_numbers, (task, kind, options or {})) for lane_numbers in share]
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
         """Start a new game in every lane whose seed is not None; the others stay as they are."""
@@ -97,11 +119,15 @@ class Games:
         self.close()
 
 
+_Recipe = tuple[str, GameKind, dict[str, object]]
+"""How a worker makes a game: task, kind, options."""
+
+
 class _Worker:
     """This side of one worker process: what it was asked, and the history that can rebuild it."""
 
-    def __init__(self, task: str, kind: GameKind, lane_numbers: np.ndarray):
-        self.task, self.kind = task, kind
+    def __init__(self, lane_numbers: np.ndarray, recipe: "_Recipe"):
+        self.recipe = recipe
         self.lane_numbers = [int(i) for i in lane_numbers]
         self.history: dict[int, tuple[int, list[np.ndarray]]] = {}  # lane -> seed, actions so far
         self.request: tuple[str, dict] = ("idle", {})
@@ -154,15 +180,16 @@ class _Worker:
         # Not fork: a forked copy of a process that runs torch's threads may hang.
         context = multiprocessing.get_context("spawn")
         self.pipe, other_end = context.Pipe()
-        self.process = context.Process(
-            target=_serve, args=(other_end, self.task, self.kind), daemon=True
-        )
+        self.process = context.Process(target=_serve, args=(other_end, self.recipe), daemon=True)
         with Stop(), deaf_to_ctrl_c():  # it is the parent's to handle, from the process's first breath
             self.process.start()
         other_end.close()  # so that the death of the process closes the pipe
 
     def _stop(self) -> None:
         self.process.kill()
+        if hasattr(os, "killpg"):  # and what it has started: Doom's engine would outlive it
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join()
         self.pipe.close()
 
@@ -174,10 +201,20 @@ class _Worker:
             self.pipe.send(self.request)
 
 
-def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
+def _serve(pipe: Connection, recipe: _Recipe) -> None:
     """What a worker process does: hold some games, and do to them what it is told."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        os.setsid()  # a group of our own, which `_Worker._stop` ends as a whole
+    task, kind, options = recipe
     games: dict[int, object] = {}
+
+    def begin(lane: int, seed: int) -> np.ndarray:
+        # A new game, not a used one: nothing of the lane's last episode can linger.
+        if not getattr(games.get(lane), "renews_itself", False):
+            games[lane] = make_game(task, kind, **options)
+        return games[lane].reset(seed=seed)[0]
+
     try:
         while True:
             request, content = pipe.recv()
@@ -185,29 +222,31 @@ def _serve(pipe: Connection, task: str, kind: GameKind) -> None:
                 return
             if request == "replay":
                 for lane, (seed, actions) in content.items():
-                    games[lane] = _replayed_game(task, kind, seed, actions)
+                    begin(lane, seed)
+                    _replay(games[lane], actions)
                 continue
             answers = {}
             for lane, value in content.items():
                 if request == "reset":
-                    # A new game, not a used one: nothing of the lane's last episode can linger.
-                    games[lane] = make_game(task, kind)
-                    answers[lane] = to_frame(games[lane].reset(seed=value)[0], task)
+                    answers[lane] = to_frame(begin(lane, value), task)
                 else:
                     picture, reward, ended, _, _ = games[lane].step(value)
                     answers[lane] = (to_frame(picture, task), float(reward), bool(ended))
             pipe.send(("answer", answers))
     except (EOFError, OSError, KeyboardInterrupt):
         return  # the parent is gone
+    except GameDied:
+        return  # the parent sees that we are gone, and has all our games played again
     except Exception as error:  # a bug in the game: tell the parent rather than die in silence
         pipe.send(("error", f"{type(error).__name__}: {error}"))
+    finally:
+        for game in games.values():
+            game.close()
 
 
-def _replayed_game(task: str, kind: GameKind, seed: int, actions: list[np.ndarray]):
-    game = make_game(task, kind)
-    game.reset(seed=seed)
+def _replay(game, actions: list[np.ndarray]) -> None:
+    """Bring a game back to where it was."""
     game.draws = False
     for action in actions:
         game.step(action)
     game.draws = True
-    return game

@@ -1,0 +1,104 @@
+"""Doom's TakeCover: fireballs fly at you, and you can only step aside (paper, section 4).
+
+ViZDoom's own scenario and engine, seen as the paper sees it. One step is one tic, a 35th of a second,
+and pays 1. The action is one number: above a third it steps one way, below minus a third the other,
+between the two it stays (the paper's code). The game ends when you die; to cut it at 2100 tics is the
+world's business. Each game is a process that the engine starts; when that dies, `GameDied` is raised.
+
+How hard it is, the *skill* says. The paper's wrapper is documented with 5. At 4, chance survives as long
+as the paper reports for chance, so 4 is what we compare with.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from wmlib.envs.games import GameDied
+
+THRESHOLD = 1 / 3
+"""An action beyond plus or minus this is a step to the side."""
+RESOLUTIONS = ("160x120", "320x240", "640x480")
+"""Pictures that the engine can draw; the paper's code takes the last."""
+
+
+class TakeCover:
+    """One game, with the calls of a Gymnasium environment.
+
+    Pictures are (height, width, 3) uint8: of what the engine draws, the five sixths above the status
+    bar, as in the paper's code. Rewards are 1 for each tic, the last one included.
+
+    Args:
+        skill: 1 to 5. resolution: see `RESOLUTIONS`.
+    """
+
+    renews_itself = True  # a reset leaves nothing of the game before
+
+    def __init__(self, skill: int = 4, resolution: str = "320x240"):
+        import vizdoom
+
+        if skill not in range(1, 6):
+            raise ValueError(f"skill is {skill!r}; it must be a whole number from 1 to 5")
+        if resolution not in RESOLUTIONS:
+            raise ValueError(f"resolution is {resolution!r}; it must be one of {', '.join(RESOLUTIONS)}")
+        self.draws = True
+        self._game = game = vizdoom.DoomGame()
+        # The engine writes its settings where it is told to, or else into the current folder.
+        self._folder = tempfile.TemporaryDirectory(prefix="wmlib-doom-")
+        game.set_doom_config_path(os.path.join(self._folder.name, "settings.ini"))
+        game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
+        game.set_doom_skill(skill)
+        width, height = (int(size) for size in resolution.split("x"))
+        game.set_screen_resolution(getattr(vizdoom.ScreenResolution, f"RES_{width}X{height}"))
+        game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+        game.set_render_hud(True)  # the paper crops it; so the view above keeps its proportions
+        game.set_window_visible(False)
+        game.set_sound_enabled(False)
+        game.set_episode_timeout(0)
+        game.set_mode(vizdoom.Mode.PLAYER)
+        self._picture = np.zeros((height * 5 // 6, width, 3), np.uint8)
+        self._deaths = (
+            vizdoom.ViZDoomUnexpectedExitException,
+            vizdoom.ViZDoomErrorException,
+            vizdoom.ViZDoomIsNotRunningException,
+            vizdoom.MessageQueueException,
+        )
+
+    def reset(self, seed: int, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """A new game. The same seed and actions give the same pictures."""
+        with self._alive():
+            self._game.set_seed(seed % 2**32)
+            if self._game.is_running():
+                self._game.new_episode()
+            else:
+                self._game.init()
+        return self._look(), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """One tic. action: (1,), in [-1, 1]."""
+        a = float(np.asarray(action).reshape(-1)[0])
+        with self._alive():
+            self._game.make_action([a < -THRESHOLD, a > THRESHOLD], 1)
+            over = self._game.is_episode_finished()
+        return self._look(), 1.0, over, False, {}
+
+    def close(self) -> None:
+        self._game.close()
+        self._folder.cleanup()
+
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[None]:
+        """Whatever the engine says when its process is gone becomes one error."""
+        try:
+            yield
+        except self._deaths as death:
+            raise GameDied(f"Doom's process ended: {death}") from death
+
+    def _look(self) -> np.ndarray:
+        """The picture now; after the end, the last one."""
+        state = self._game.get_state() if self.draws else None
+        if state is not None:
+            self._picture = state.screen_buffer[: len(self._picture)]
+        return self._picture
