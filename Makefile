@@ -10,7 +10,7 @@ endif
 READY := $(VENV)/.ready
 export PYGAME_HIDE_SUPPORT_PROMPT := 1
 
-.PHONY: help setup lab test storm bench play reference outputs clean
+.PHONY: help setup lab test storm bench play reference outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -30,6 +30,7 @@ lab: setup       ## open JupyterLab on the first notebook
 	if ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
 	  flags="$$flags --no-browser"; echo "No browser here: open the address that JupyterLab prints below."; fi; \
 	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags --ServerApp.root_dir=. \
+	  --ServerApp.kernel_websocket_connection_class=wmlib.lab.PromptConnection \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: setup      ## lint, then run every test
@@ -56,6 +57,9 @@ reference: setup ## train the shipped agent again, from nothing, and score it
 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py
+
+look: setup      ## the widgets in a real browser: pictures for the README, and how fast they are
+	$(BIN)/python tests/browser/look.py
 
 clean:           ## remove .venv
 	rm -rf $(VENV)

@@ -70,7 +70,7 @@ def lines(
         ax.set_yscale("log")
     ax.grid(alpha=0.3)
     if len(series) > 1:
-        ax.legend(frameon=False)
+        ax.legend(edgecolor="none")  # its pale ground keeps lines out of the text
     return figure
 
 
@@ -94,17 +94,24 @@ def scatter(series: dict[str, tuple], x: str, y: str, title: str, diagonal: bool
     return figure
 
 
-def histograms(series: dict[str, np.ndarray], x: str, title: str) -> Figure:
-    """How values are spread, several kinds over each other. series: name -> (n,)."""
+def histograms(series: dict[str, np.ndarray], x: str, title: str, count: str = "") -> Figure:
+    """How values are spread, several kinds over each other.
+
+    Args:
+        series: name -> (n,). count: the name of what is counted; without it densities are drawn.
+    """
     figure, (ax,) = _figure(7, 3.2)
     every = np.concatenate([np.asarray(values) for values in series.values()])
-    bins = np.linspace(*np.quantile(every, [0.001, 0.999]), 60)
+    rare = 0.001 if len(every) > 10_000 else 0.0  # the far tails of many draws would squeeze the rest
+    bins = np.linspace(*np.quantile(every, [rare, 1 - rare]), 60)
     for (name, values), colour in zip(series.items(), _CYCLE, strict=False):
-        ax.hist(values, bins=bins, density=True, histtype="step", lw=1.8, color=colour, label=name)
+        kind = {"density": not count, "histtype": "step", "lw": 1.8}
+        ax.hist(values, bins=bins, color=colour, label=name, **kind)
     ax.set_xlabel(x)
-    ax.set_ylabel("density")
+    ax.set_ylabel(count or "density")
     ax.set_title(title)
-    ax.legend(frameon=False)
+    if len(series) > 1:
+        ax.legend(frameon=False)
     return figure
 
 
@@ -147,10 +154,13 @@ def landscape(
     return figure
 
 
-def bars(values: np.ndarray, x: str, y: str, title: str) -> Figure:
-    """One bar for each value."""
+def bars(values: np.ndarray, x: str, y: str, title: str, line: float | None = None) -> Figure:
+    """One bar for each value, and perhaps a dashed line at a height."""
     figure, (ax,) = _figure(7, 2.8)
     ax.bar(np.arange(len(values)), values, color=BLUE)
+    if line is not None:
+        ax.axhline(line, color=ORANGE, ls="--", lw=1.5, label=f"{line:g}")
+        ax.legend(frameon=False)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.set_title(title)
@@ -239,35 +249,16 @@ def score_histogram(returns: np.ndarray, interval: tuple[float, float], title: s
     return figure
 
 
-def training_curves(rows: list[dict], names: list[str], title: str) -> Figure:
-    """Columns of a stage's events over its steps."""
-    figure, axes = _figure(3.4 * len(names), 3.0, len(names))
-    for ax, name in zip(axes, names, strict=True):
+def training_curves(rows: list[dict], columns: dict[str, str], title: str) -> Figure:
+    """A stage's events over its steps. columns: name in the events -> what it is, with its unit."""
+    figure, axes = _figure(3.4 * len(columns), 3.0, len(columns))
+    for ax, (name, label) in zip(axes, columns.items(), strict=True):
         points = [(row["step"], row[name]) for row in rows if name in row]
         ax.plot(*zip(*points, strict=True), color=BLUE)
         ax.set_xlabel("batch")
-        ax.set_title(name)
+        ax.set_ylabel(label)
         ax.grid(alpha=0.3)
     figure.suptitle(title)
-    return figure
-
-
-def evolution_curve(rows: list[dict], title: str) -> Figure:
-    """What the population scored in its world, and what its mean scored in the real game."""
-    figure, (ax,) = _figure(7, 3.2)
-    world = [(row["step"], row["mean"]) for row in rows if "mean" in row]
-    real = [(row["step"], row["real"], row["real_sd"], row["n"]) for row in rows if "real" in row]
-    ax.plot(*zip(*world, strict=True), color=BLUE, label="mean of the population")
-    steps, means, sds, ns = map(np.array, zip(*real, strict=True))
-    ax.errorbar(
-        steps, means, 1.96 * sds / np.sqrt(ns), color=ORANGE, marker="o", capsize=3,
-        label="validation in the real game (95 %)",
-    )  # fmt: skip
-    ax.set_xlabel("generation")
-    ax.set_ylabel("points")
-    ax.set_title(title)
-    ax.grid(alpha=0.3)
-    ax.legend(frameon=False)
     return figure
 
 

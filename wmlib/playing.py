@@ -1,8 +1,8 @@
 """The game, a dream, or both under the same actions, one step at a time: what the dream player shows."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -17,6 +17,27 @@ Driver = Literal["agent", "you"]
 
 _PARTED_FOR = 10
 """Frames in a row that the dream has to be beside the game before it counts as parted."""
+
+
+@dataclass(frozen=True)
+class _Between:
+    """The numbers from low to high; whole ones alone, if these two are."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: object) -> bool:
+        kinds = (int,) if isinstance(self.low, int) else (int, float)
+        return isinstance(value, kinds) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{'whole, ' if isinstance(self.low, int) else ''}from {self.low} to {self.high}"
+
+
+_ALLOWED: dict[str, Container] = {
+    "where": get_args(Where), "driver": get_args(Driver), "seed": _Between(0, 2**31 - 1),
+    "horizon": _Between(1, 10_000), "tau": _Between(0.01, 10.0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,6 +122,9 @@ class Session:
         for name, value in choices.items():
             if name not in self.settings:
                 raise ValueError(f"there is no {name!r} to set; there are: {', '.join(self.settings)}")
+            if value not in _ALLOWED[name]:
+                raise ValueError(f"{name} is {value!r}, must be {_ALLOWED[name]}")
+        for name, value in choices.items():
             setattr(self, name, value)
         return self.view if choices.keys() <= {"driver", "tau"} else self.reset()
 

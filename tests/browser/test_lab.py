@@ -5,7 +5,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
-from lab import open_and_run, wait_for_change
+from lab import address_of, open_and_run, wait_for_change
 
 
 def test_without_its_token_the_lab_stays_shut(lab_address):
@@ -15,7 +15,9 @@ def test_without_its_token_the_lab_stays_shut(lab_address):
 
 
 def test_the_first_notebook_runs_and_its_films_move(page, lab_address):
-    errors = open_and_run(page, lab_address)
+    first = "notebooks/00_start_here.ipynb"
+    assert first in lab_address
+    errors = open_and_run(page, address_of(lab_address, first))
     stderr = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
     assert stderr.count() == 0
     assert page.locator(".jp-RenderedImage img").count() >= 6
@@ -25,6 +27,6 @@ def test_the_first_notebook_runs_and_its_films_move(page, lab_address):
     before = picture.get_attribute("src")
     film.locator(".noUi-handle").first.focus()
     page.keyboard.press("End")
-    wait_for_change(page, picture, before)
+    wait_for_change(picture, before)
     assert "frame 0:" not in film.locator(".widget-label").last.inner_text()
     assert errors == []

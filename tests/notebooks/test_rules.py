@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2] / "notebooks"
 LESSONS = sorted(ROOT.glob("*.ipynb"))
 ALL = [*LESSONS, *sorted((ROOT / "solutions").glob("*.ipynb"))]
+TEXTS = [ROOT.parent / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")]
 
 
 def read(path):
@@ -32,6 +34,59 @@ def test_there_are_lessons_and_the_first_is_where_make_lab_opens():
 def test_every_lesson_has_solutions():
     for lesson in LESSONS:
         assert (ROOT / "solutions" / lesson.name).exists(), f"{lesson.name} has no solutions"
+
+
+def exercises(path):
+    """Number of an exercise -> how it is put, without hints."""
+    cells = [cell.source for cell in read(path).cells if cell.source.startswith("**Exercise ")]
+    return {text.split("**")[1]: text.split("\n\n<details>")[0] for text in cells}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda p: p.stem)
+def test_its_solutions_answer_what_was_asked(lesson):
+    asked = exercises(lesson)
+    assert 3 <= len(asked) <= 4
+    assert exercises(ROOT / "solutions" / lesson.name) == asked
+    for cell in read(lesson).cells:
+        if cell.source.startswith("**Exercise "):
+            assert re.match(r"\*\*Exercise \d\*\* \((easy|medium|hard), \d+ minutes?\)\.", cell.source)
+            assert "<summary>Hint</summary>" in cell.source
+
+
+def anchors(markdown):
+    """The places in a text that a link can lead to, by GitHub's rule."""
+    titles = re.findall(r"^#+ (.*)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", [*TEXTS, *ALL], ids=lambda p: str(p.relative_to(ROOT.parent)))
+def test_its_links_lead_somewhere(path):
+    if path.suffix == ".ipynb":
+        text = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    else:
+        text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http://", "https://")):
+            name, _, anchor = target.partition("#")
+            other = path.parent / name if name else path
+            assert other.exists(), f"{target} is not there"
+            if anchor:
+                assert anchor in anchors(other.read_text(encoding="utf-8")), f"no {anchor} in {name}"
+
+
+def terms(text):
+    """ "a, b (c)" to a, b and c."""
+    return {term.strip() for term in re.split(r"[,()]", text)} - {""}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda p: p.stem)
+def test_its_new_words_are_in_the_glossary(lesson):
+    glossary = (ROOT.parent / "README.md").read_text(encoding="utf-8").split("## Glossary")[1]
+    known = set().union(*map(terms, re.findall(r"^- \*\*(.+?)\*\*: ", glossary, re.MULTILINE)))
+    text = " ".join(cell.source for cell in read(lesson).cells if cell.cell_type == "markdown")
+    (new,) = re.findall(r"\*\*New words\*\*: (.+?)\. All are in", text, re.DOTALL)
+    for word in new.split(", "):
+        assert terms(re.sub(r"\s+", " ", word)) & known, f"{word} is not in the glossary"
 
 
 @by_name

@@ -56,3 +56,12 @@ def test_paths_begin_at_one_point_and_keep_their_scale():
         for line in ax.lines:
             np.testing.assert_allclose(np.stack(line.get_data(), 1), way - way[0])
         assert ax.get_aspect() == 1.0
+
+
+def test_a_small_histogram_leaves_nobody_out():
+    values = np.array([0.0, 5.0, 5.0, 200.0])
+    ax = figures.histograms({"all": values}, "points", "Drivers", count="drivers").axes[0]
+    (outline,) = ax.patches
+    assert ax.get_ylabel() == "drivers"
+    x, y = outline.get_xy().T
+    assert x.min() == 0 and x.max() == 200 and y.max() == 2

@@ -90,6 +90,20 @@ def test_the_world_and_the_track_begin_anew_the_temperature_does_not(agent):
         session.change(speed=3)
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [{"where": "moon"}, {"driver": "me"}, {"seed": -1}, {"seed": 1.5}, {"horizon": 0}, {"tau": 0}],
+)
+def test_what_cannot_be_set_is_refused_by_name_and_changes_nothing(agent, choice):
+    session = Session(agent, "dream", seed=SEED, horizon=9)
+    session.step()
+    before = session.settings
+    (name,) = choice
+    with pytest.raises(ValueError, match=f"^{name} is .*, must be "):
+        session.change(**choice)
+    assert session.settings == before and session.view.t == 1
+
+
 def test_after_the_end_nothing_moves_and_a_closed_game_begins_anew(agent):
     with Session(agent, "game", seed=SEED, horizon=2) as session:
         session.step()

@@ -63,7 +63,7 @@ def test_a_latents_slider_repaints_and_leaves_the_rest_of_z(agent, frames):
     slider.value = 1.5
     z[number] = 1.5
     assert torch.equal(explorer.z, z)
-    np.testing.assert_array_equal(shown(explorer.pictures["painted"], 4), painted(agent.vae, z))
+    np.testing.assert_array_equal(shown(explorer.pictures["painted"], 1), painted(agent.vae, z))
 
 
 def test_the_latents_are_ordered_by_their_kl(agent, frames):
@@ -84,19 +84,28 @@ def test_a_button_paints_once_for_all_its_sliders(agent, frames, monkeypatch):
     assert all(slider.value == 0 for slider in explorer.sliders.values())
 
 
+def test_back_leads_to_the_frame_on_the_left(agent, frames):
+    explorer = LatentExplorer(agent.vae, frames)
+    first = explorer.z.clone()
+    explorer.random()
+    assert "from which this z does not come" in explorer.caption.value
+    explorer.set(explorer.mu[explorer.here])
+    assert torch.equal(explorer.z, first) and "does not come" not in explorer.caption.value
+
+
 def test_half_the_walk_is_the_middle_of_two_frames(agent, frames):
     explorer = LatentExplorer(agent.vae, frames)
     explorer.walk.value = 0.5
     ends = agent.vae.encode(to_images(torch.from_numpy(frames[[explorer.here, explorer.there]])))[0]
     torch.testing.assert_close(explorer.z, ends.mean(0).detach(), atol=1e-4, rtol=1e-4)
     explorer.walk.value = 1.0
-    np.testing.assert_array_equal(shown(explorer.pictures["real"], 4), frames[explorer.there])
+    np.testing.assert_array_equal(shown(explorer.pictures["real"], 1), frames[explorer.there])
 
 
 def test_every_control_has_a_name_that_can_be_read_out(agent, frames):
     explorer = LatentExplorer(agent.vae, frames)
     assert all(s.description for s in [*explorer.sliders.values(), explorer.walk])
-    assert all(picture.alt for picture in explorer.pictures.values())
+    assert len(explorer.access.pictures) == len(explorer.pictures) and all(explorer.access.pictures)
 
 
 # Mixture explorer
@@ -170,6 +179,29 @@ def test_each_wish_gets_one_answer_with_the_picture(player):
     assert ask(player, "reset")[0]["t"] == 0
 
 
+def test_a_second_screen_finds_what_the_first_one_shows(player):
+    ask(player, "hello")
+    ask(player, "step", keys=[])
+    player._asked(None, {"from": "another", "ask": "hello"}, [])
+    content, _ = player.sent[-1]
+    assert content["to"] == "another" and content["t"] == 1
+
+
+def test_an_interrupted_step_is_told_and_the_game_begins_anew(player, monkeypatch):
+    ask(player, "change", where="game")
+    ask(player, "step", keys=[])
+
+    def interrupted(action):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(player.session._game, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ask(player, "step", keys=[])
+    assert "KeyboardInterrupt" in player.sent[-1][0]["error"]
+    assert ask(player, "step", keys=[])[0]["t"] == 0  # a new game, from its beginning
+    assert ask(player, "step", keys=[])[0]["t"] == 1
+
+
 def test_the_plain_player_steps_aside_for_the_screen(player):
     assert player.plain.layout.display != "none"
     ask(player, "hello")
@@ -198,7 +230,7 @@ def test_what_goes_wrong_is_told_to_the_screen(player, wish):
 def test_the_plain_player_plays_too(player):
     plain = player.plain
     plain.step.click()
-    assert plain.caption.value.startswith("frame 1;")
+    assert plain.caption.value.startswith("frame 1; the dream: ")
     (picture,) = plain.pictures.children
     np.testing.assert_array_equal(shown(picture, 4), player.session.view.worlds["dream"].frame)
     plain.driver.value = "you"
@@ -207,5 +239,9 @@ def test_the_plain_player_plays_too(player):
     assert player.session.view.t == 2 and player.session.view.action[1] == 0.5
     plain.reset.click()
     assert player.session.view.t == 0
+    plain.eyes.click()
+    assert "choose where='both'" in plain.caption.value
     plain.where.value = "both"
     assert len(plain.pictures.children) == 2
+    plain.tau.value, plain.horizon.value = 0.5, 7
+    assert (player.session.tau, player.session.horizon) == (0.5, 7)

@@ -42,7 +42,7 @@ def check_reparameterised(sample: Callable) -> None:
 
 @exercise(3)
 def check_free_bits(loss: Callable) -> None:
-    """The loss with free bits for each number of z, against torch.distributions."""
+    """The loss with free bits for each element of z, against torch.distributions."""
     generator = torch.Generator().manual_seed(0)
     x, reconstruction = torch.rand(2, 6, 3, 4, 4, generator=generator)
     mu = torch.randn(6, 5, generator=generator) * torch.tensor([0.0, 0.1, 0.5, 1.0, 2.0])
@@ -59,7 +59,7 @@ def check_free_bits(loss: Callable) -> None:
 
 @exercise(4)
 def check_effect(effect: Callable) -> None:
-    """What each number of z changes in a picture, for a decoder whose answer is known."""
+    """What each element of z changes in a picture, for a decoder whose answer is known."""
     weight = torch.randn(6, 12, generator=torch.Generator().manual_seed(0))
 
     def decode(z: torch.Tensor) -> torch.Tensor:
@@ -68,5 +68,5 @@ def check_effect(effect: Callable) -> None:
     for step in (0.5, 2.0):
         answer = torch.as_tensor(ask(effect, decode, torch.ones(6), step))
         expected = step**2 * weight.square().sum(1)
-        expect(answer.shape == (6,), f"6 numbers of z, but an answer of shape {tuple(answer.shape)}")
+        expect(answer.shape == (6,), f"6 elements of z, but an answer of shape {tuple(answer.shape)}")
         expect(torch.allclose(answer, expected, rtol=1e-3), f"for a step of {step} it is not right")

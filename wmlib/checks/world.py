@@ -9,9 +9,10 @@ from wmlib.checks.exercise import ask, exercise, expect
 
 @exercise(1)
 def check_gigabytes(gigabytes: float) -> None:
-    """The frames of the paper's recordings."""
-    expected = 10_000 * 1001 * 64 * 64 * 3 / 1e9
-    expect(abs(gigabytes - expected) < 0.05, f"{gigabytes} is not it; it is between 100 and 200")
+    """The paper's recordings, had it kept the game's own pictures."""
+    expected = 10_000 * 1001 * 96 * 96 * 3 / 1e9
+    hint = "mind the size of a picture, its three colours, and the first picture of each game"
+    expect(abs(gigabytes - expected) < 0.05, f"{gigabytes} is not it; {hint}")
 
 
 @exercise(2)

@@ -1,7 +1,7 @@
 // The dream player's screen. It asks the kernel for one step, draws what comes back, and only then asks
 // for the next: a slow kernel never builds a queue, and a closed screen asks for nothing.
 
-const BLUE = "#0072B2", ORANGE = "#E69F00", GREY = "#777777";
+const BLUE = "#0072B2", ORANGE = "#D55E00", GREY = "#777777"; // seen on white and on black
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const SHOWN = 260; // steps in the strip
 
@@ -27,14 +27,17 @@ function number(label, properties, onchange) {
 function render({ model, el }) {
   const id = crypto.randomUUID?.() ?? String(Math.random());
   let playing = false, waiting = false, closed = false, lastAsk = 0, late = null;
-  let queue = null; // one wish that came while we were waiting for an answer
-  let past = {}; // of each world, its last steps
+  let turn = 0; // counts asks and answers: a timer that was set before the last one is out of date
+  const wishes = []; // what was wished for while we were waiting for an answer
+  let known = {}; // the settings, as the kernel last told them
+  let past = {}, lastT = -1, over = false; // of each world, its last steps
   let drawn = []; // times of the last pictures
-  const pressed = new Set();
+  const typed = new Set(), pushed = new Set(); // keys that are held: on the keyboard, on the screen
+  const tapped = new Set(); // keys touched since the last step: a short tap counts, too
 
   // What there is to see and to press
   const play = make("button", { onclick: () => setPlaying(!playing), title: "space" }, "play");
-  const step = make("button", { onclick: () => { setPlaying(false); askStep(); }, title: "." }, "step");
+  const step = make("button", { onclick: () => { setPlaying(false); askStep(); }, title: "full stop" }, "step");
   const reset = make("button", { onclick: () => ask("reset"), title: "R" }, "reset");
   const eyes = make("button", {
     onclick: () => ask("close eyes"),
@@ -48,18 +51,18 @@ function render({ model, el }) {
     change("driver")(value);
     if (value === "you") stage.focus();
   });
-  const [seedLabel, seed] = number("track", { type: "number", min: 0, step: 1 }, change("seed"));
-  const [horizonLabel, horizon] = number("at most, frames", { type: "number", min: 1, max: 10000, step: 1 }, change("horizon"));
-  const tauShown = make("output");
+  const [seedLabel, seed] = number("track", { type: "number", required: true, min: 0, max: 2147483647, step: 1 }, change("seed"));
+  const [horizonLabel, horizon] = number("at most, frames", { type: "number", required: true, min: 1, max: 10000, step: 1 }, change("horizon"));
+  const tauShown = make("span", { className: "number" });
   const [tauLabel, tau] = number("temperature τ", { type: "range", min: 0.1, max: 2, step: 0.05 }, change("tau"));
-  tau.oninput = () => { tauShown.value = (+tau.value).toFixed(2); };
+  tau.oninput = () => { tauShown.textContent = (+tau.value).toFixed(2); };
   tauLabel.append(" ", tauShown);
+  const controls = { where, driver, seed, horizon, tau };
   const stage = make("div", {
     className: "stage row", tabIndex: 0,
     aria: { label: "The screen. Arrow keys drive when you are the driver; space plays and pauses; full stop steps; R resets." },
   });
-  stage.setAttribute("role", "group");
-  stage.dataset.lmSuppressShortcuts = "true"; // JupyterLab keeps its own keys to itself here
+  stage.setAttribute("role", "application"); // a screen reader passes the arrow keys on
   const keys = make("div", { className: "row keys" });
   for (const [name, sign, label] of [
     ["left", "←", "steer left"], ["up", "↑", "gas"], ["down", "↓", "brake"], ["right", "→", "steer right"],
@@ -73,54 +76,88 @@ function render({ model, el }) {
     make("div", { className: "row" }, play, step, reset, eyes, whereLabel, driverLabel),
     make("div", { className: "row" }, tauLabel, horizonLabel, seedLabel),
     stage, keys, counter, strip, status);
+  for (const control of box.querySelectorAll("button, select, input, .stage")) {
+    control.dataset.lmSuppressShortcuts = "true"; // JupyterLab keeps its own keys to itself here
+  }
   el.append(box);
 
   function keyButton(name, sign, label) {
-    const button = make("button", { aria: { label }, title: `hold to ${label}` }, sign);
-    const hold = (on) => () => { on ? pressed.add(name) : pressed.delete(name); button.classList.toggle("held", on); };
+    const button = make("button", { aria: { label }, title: `hold to ${label}; while paused it counts for the next step` }, sign);
+    button.dataset.key = name;
+    const hold = (on) => () => { on ? (pushed.add(name), tapped.add(name)) : pushed.delete(name); showKeys(); };
     button.onpointerdown = (event) => { button.setPointerCapture(event.pointerId); hold(true)(); };
     button.onpointerup = button.onpointercancel = button.onblur = hold(false);
     button.onkeydown = (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); hold(true)(); } };
     button.onkeyup = hold(false);
+    button.onclick = (event) => { if (event.detail === 0) { tapped.add(name); showKeys(); } }; // a screen reader's press
     return button;
   }
 
+  function showKeys() {
+    for (const button of keys.children) {
+      const on = pushed.has(button.dataset.key) || (!playing && tapped.has(button.dataset.key));
+      button.classList.toggle("held", on);
+    }
+  }
+
+  box.onkeydown = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
+    const act = { ".": () => step.click(), r: () => ask("reset"), e: () => eyes.hidden || ask("close eyes") }[event.key.toLowerCase()];
+    if (!act) return;
+    if (!event.repeat) act();
+    event.preventDefault();
+  };
+
   stage.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const other = {
-      " ": () => setPlaying(!playing), ".": () => step.click(), r: () => ask("reset"), e: () => eyes.hidden || ask("close eyes"),
-    }[event.key.toLowerCase()];
-    if (event.key in KEYS) pressed.add(KEYS[event.key]);
-    else if (other && !event.repeat) other();
-    else if (!other) return;
+    if (event.key in KEYS) {
+      typed.add(KEYS[event.key]);
+      tapped.add(KEYS[event.key]);
+    } else if (event.key === " ") {
+      if (!event.repeat) setPlaying(!playing);
+    } else {
+      return;
+    }
     event.preventDefault();
-    event.stopPropagation();
+    showKeys();
   };
-  stage.onkeyup = (event) => { if (event.key in KEYS) pressed.delete(KEYS[event.key]); };
-  stage.onblur = () => pressed.clear();
+  stage.onkeyup = (event) => { if (event.key in KEYS) typed.delete(KEYS[event.key]); };
+  stage.onblur = () => typed.clear();
 
   // Asking and drawing
 
   function ask(what, content = {}) {
     if (closed) return;
-    if (waiting) { // the newest wish waits; a step is no wish, the next one comes by itself
-      if (what !== "step") queue = [what, content];
+    if (waiting) {
+      const name = Object.keys(content)[0]; // of two changes of one setting the newer one counts
+      const same = wishes.findIndex(([w, c]) => w === what && what === "change" && Object.keys(c)[0] === name);
+      if (same >= 0) wishes.splice(same, 1);
+      wishes.push([what, content]);
       return;
     }
     waiting = true;
+    turn += 1;
     lastAsk = performance.now();
-    late = setTimeout(() => { counter.textContent = "waiting for the kernel: it is busy with a cell, or was stopped"; }, 2000);
+    clearTimeout(late);
+    late = setTimeout(() => say("no answer from the kernel: it is busy with a cell, or was restarted (then run this cell again)"), 3000);
     model.send({ from: id, ask: what, content });
   }
 
-  function askStep() { ask("step", { keys: [...pressed] }); }
+  function askStep() {
+    if (waiting && playing) return; // the next one comes by itself
+    const now = new Set([...typed, ...pushed, ...tapped]);
+    tapped.clear();
+    ask("step", { keys: [...now] });
+    showKeys();
+  }
 
   function setPlaying(on) {
     playing = on;
     drawn = [];
     play.textContent = on ? "pause" : "play";
     say(on ? "playing" : "paused");
-    if (on) askStep();
+    if (on && over) ask("reset");
+    else if (on) askStep();
   }
 
   function say(text) { if (status.textContent !== text) status.textContent = text; }
@@ -128,48 +165,54 @@ function render({ model, el }) {
   function answered(message, buffers) {
     if (message.to !== id || closed) return;
     waiting = false;
+    const mine = ++turn;
     clearTimeout(late);
     if (message.error) {
       setPlaying(false);
+      settle(known, true);
       say(message.error);
     } else {
       show(message, buffers);
     }
-    if (queue) {
-      const [what, content] = queue;
-      queue = null;
-      ask(what, content);
+    if (wishes.length) {
+      ask(...wishes.shift());
     } else if (playing) {
-      const pause = Math.max(0, 1000 / model.get("limit") - (performance.now() - lastAsk));
-      // Not while the page is hidden: then the browser calls no animation frame.
-      setTimeout(() => requestAnimationFrame(() => {
+      const next = () => { // the browser calls this before it draws; not at all while the page is hidden
+        if (mine !== turn || closed) return;
         if (!box.isConnected) setPlaying(false);
-        if (playing && !closed) askStep();
-      }), pause);
+        if (!playing) return;
+        const waited = performance.now() - lastAsk;
+        if (waited < 1000 / model.get("limit") - 4) requestAnimationFrame(next); // it calls every 16 ms or so
+        else askStep();
+      };
+      requestAnimationFrame(next);
     }
   }
 
-  function show(view, buffers) {
-    if (view.t === 0 || Object.keys(past).join() !== Object.keys(view.worlds).join()) {
-      past = Object.fromEntries(Object.keys(view.worlds).map((name) => [name, []]));
-      drawn = [];
+  function settle(settings, all = false) { // leaves alone what the reader may be changing just now
+    for (const [name, control] of Object.entries(controls)) {
+      if (all || settings[name] !== known[name]) control.value = settings[name];
     }
-    const { settings } = view;
-    where.value = settings.where;
-    driver.value = settings.driver;
-    seed.value = settings.seed;
-    horizon.value = settings.horizon;
-    tau.value = settings.tau;
-    tauShown.value = settings.tau.toFixed(2);
+    if (all || settings.tau !== known.tau) tauShown.textContent = settings.tau.toFixed(2);
+    known = settings;
     eyes.hidden = settings.where !== "both";
     tauLabel.hidden = settings.where === "game";
     keys.hidden = settings.driver !== "you";
-    showPictures(view, buffers);
-    for (const [name, world] of Object.entries(view.worlds)) {
-      if (view.t > 0) past[name].push(world);
-      past[name] = past[name].slice(-SHOWN);
+  }
+
+  function show(view, buffers) {
+    over = view.over;
+    if (view.t < lastT || Object.keys(past).join() !== Object.keys(view.worlds).join()) {
+      past = Object.fromEntries(Object.keys(view.worlds).map((name) => [name, []]));
+      drawn = [];
     }
-    drawn = [...drawn, performance.now()].slice(-20);
+    settle(view.settings);
+    showPictures(view, buffers);
+    if (view.t === lastT + 1) { // a step, and not only a change
+      for (const [name, world] of Object.entries(view.worlds)) past[name] = [...past[name], world].slice(-SHOWN);
+      drawn = [...drawn, performance.now()].slice(-20);
+    }
+    lastT = view.t;
     drawStrip();
     showNumbers(view);
   }
@@ -202,14 +245,14 @@ function render({ model, el }) {
     if (playing && drawn.length > 5) parts.push(`${((drawn.length - 1) / span).toFixed(0)} frames/s`);
     if (view.action) parts.push("steer {0}, gas {1}, brake {2}".replace(/\{(\d)\}/g, (_, i) => view.action[i].toFixed(2)));
     if (view.apart !== null) parts.push(`apart ${view.apart.toFixed(2)}`);
+    if (view.parted !== null) parts.push(`parted at frame ${view.parted}`);
     counter.textContent = parts.join(" · ");
+    const parting = view.parted === null ? "" : `the dream left the game at frame ${view.parted}`;
     if (view.over) {
       setPlaying(false);
-      say(`over after ${view.t} frames`);
-    } else if (view.parted !== null) {
-      say(`the dream left the game at frame ${view.parted}`);
-    } else if (view.t === 0) {
-      say("ready");
+      say([`over after ${view.t} frames`, parting].filter(Boolean).join("; "));
+    } else {
+      say(parting || (playing ? "playing" : view.t === 0 ? "ready" : "paused"));
     }
   }
 
@@ -242,7 +285,7 @@ function render({ model, el }) {
       context.fillStyle = ink; context.fillText(text, at + 18, 9);
       at += 30 + context.measureText(text).width;
     };
-    key(BLUE, "reward that M foretells");
+    key(BLUE, "reward that M foretells (−1 to 4)");
     if ("game" in past) key(GREY, "reward that the game pays");
     key(ORANGE, "probability of the end (0 to 1)");
     const last = steps.at(-1);
@@ -251,15 +294,20 @@ function render({ model, el }) {
       : "reward and probability of the end, no steps yet");
   }
 
-  model.on("msg:custom", answered);
-  ask("hello");
-  return () => {
+  function leave() {
+    if (closed) return;
     closed = true;
     playing = false;
     clearTimeout(late);
+    removeEventListener("pagehide", leave);
     model.off("msg:custom", answered);
     model.send({ from: id, ask: "bye" });
-  };
+  }
+
+  model.on("msg:custom", answered);
+  addEventListener("pagehide", leave); // a page that is reloaded or closed
+  ask("hello");
+  return leave;
 }
 
 export default { render };

@@ -1,5 +1,6 @@
 """The dream player: a dream or the real game, to watch or to drive, frame by frame."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
@@ -9,6 +10,7 @@ import traitlets
 
 from wmlib.agent import Agent
 from wmlib.playing import Driver, Session, View, Where
+from wmlib.threads import one_thread
 from wmlib.widgets.png import png
 
 _NAMES = {"game": "the game", "dream": "the dream"}
@@ -44,7 +46,7 @@ class DreamPlayer(ipywidgets.VBox):
         tau: float = 1.0,
     ):
         self.session = Session(agent, where, driver, seed, horizon, tau)
-        self.screens = 0  # open in browsers
+        self.screens: set[str] = set()  # open in browsers
         self.screen = _Screen()
         self.screen.on_msg(self._asked)
         self.plain = _PlainPlayer(self.session)
@@ -57,20 +59,26 @@ class DreamPlayer(ipywidgets.VBox):
     def _asked(self, _, message: dict, __) -> None:
         """A screen's wish: a name, perhaps with what goes with it. Errors are shown where one looks."""
         try:
-            self._answer(message["from"], message["ask"], message.get("content", {}))
-        except Exception as error:  # a callback's exception would end in a log that nobody reads
+            with one_thread():
+                self._answer(message["from"], message["ask"], message.get("content", {}))
+        except BaseException as error:  # a callback's exception would end in a log that nobody reads
+            if not isinstance(error, ValueError):
+                self.session.close()  # the answer to half a step would pass for the next step's
             self.screen.send({"to": message.get("from"), "error": f"{type(error).__name__}: {error}"})
+            if not isinstance(error, Exception):  # the kernel was interrupted
+                raise
 
     def _answer(self, screen: str, ask: str, content: dict) -> None:
         if ask == "bye":
-            self.screens -= 1
-            if self.screens <= 0:  # the game's process is let go; the next screen starts it again
+            self.screens.discard(screen)
+            if not self.screens:  # the game's process is let go; the next screen starts it again
                 self.session.close()
             return
         if ask == "hello":
-            self.screens += 1
             self.plain.layout.display = "none"
-            self.session.reset()
+            if not self.screens:  # else: a second view of what the first one shows
+                self.session.reset()
+            self.screens.add(screen)
         elif ask == "step":
             self.session.step(content["keys"])
         elif ask == "reset":
@@ -117,31 +125,63 @@ class _PlainPlayer(ipywidgets.VBox):
         }  # fmt: skip
         self.step = ipywidgets.Button(description="step", tooltip="one frame on")
         self.reset = ipywidgets.Button(description="reset", tooltip="begin anew")
-        self.where = ipywidgets.Dropdown(options=["dream", "game", "both"], value=session.where)
-        self.driver = ipywidgets.Dropdown(options=["agent", "you"], value=session.driver)
+        self.eyes = ipywidgets.Button(
+            description="close eyes here", tooltip="the dream goes on from what the game shows now"
+        )
+        self.where = ipywidgets.Dropdown(
+            options=["dream", "game", "both"], value=session.where, description="world"
+        )
+        self.driver = ipywidgets.Dropdown(
+            options=["agent", "you"], value=session.driver, description="driver"
+        )
+        self.tau = ipywidgets.FloatSlider(
+            session.tau, min=0.1, max=2.0, step=0.05, description="τ", tooltip="temperature"
+        )
+        self.horizon = ipywidgets.BoundedIntText(
+            session.horizon, min=1, max=10_000, description="frames", tooltip="at most"
+        )
         self.ticks = ipywidgets.Play(min=0, max=10**6, interval=80, show_repeat=False)
         self.pictures = ipywidgets.HBox()
         self.caption = ipywidgets.Label()
-        self.step.on_click(lambda _: self._step())
-        self.reset.on_click(lambda _: self._draw(session.reset()))
-        self.ticks.observe(lambda change: change["new"] and self._step(), "value")
-        for name in ("where", "driver"):
+        for button, act in ((self.step, self._step), (self.reset, session.reset)):
+            button.on_click(lambda _, act=act: self._draw(act))
+        self.eyes.on_click(lambda _: self._draw(session.close_eyes))
+        self.ticks.observe(lambda change: change["new"] and self._draw(self._step), "value")
+        for name in ("where", "driver", "tau", "horizon"):
             getattr(self, name).observe(
-                lambda change, name=name: self._draw(session.change(**{name: change["new"]})), "value"
+                lambda change, name=name: self._change(name, change["new"]), "value"
             )
-        controls = ipywidgets.HBox([self.ticks, self.step, self.reset, self.where, self.driver])
-        keys = ipywidgets.HBox(list(self.held.values()))
-        super().__init__([controls, keys, self.pictures, self.caption])
-        self._draw(session.view)
+        rows = [
+            [self.ticks, self.step, self.reset, self.eyes],
+            [self.where, self.driver, self.tau, self.horizon],
+            self.held.values(),
+        ]
+        super().__init__([*(ipywidgets.HBox(list(row)) for row in rows), self.pictures, self.caption])
+        self._draw(lambda: session.view)
 
-    def _step(self) -> None:
-        self._draw(self.session.step([key for key, button in self.held.items() if button.value]))
+    def _step(self) -> View:
+        return self.session.step([key for key, button in self.held.items() if button.value])
 
-    def _draw(self, view: View) -> None:
+    def _change(self, name: str, value: str | float) -> None:
+        self._draw(lambda: self.session.change(**{name: value}))
+
+    def _draw(self, act: Callable[[], View]) -> None:
+        """Do something, and show what came of it, or what went wrong."""
+        try:
+            with one_thread():
+                view = act()
+        except Exception as error:
+            self.caption.value = f"{type(error).__name__}: {error}"
+            return
         if len(self.pictures.children) != len(view.worlds):
             self.pictures.children = [ipywidgets.Image(format="png") for _ in view.worlds]
+        said = [f"frame {view.t}"]
         for picture, (name, glance) in zip(self.pictures.children, view.worlds.items(), strict=True):
             picture.value = png(glance.frame)
-            picture.alt = f"{_NAMES[name]}, frame {view.t}"
-        points = [f"{_NAMES[name]}: {glance.total:.1f} points" for name, glance in view.worlds.items()]
-        self.caption.value = "; ".join([f"frame {view.t}", *points, *(["over"] if view.over else [])])
+            said.append(
+                f"{_NAMES[name]}: {glance.total:.1f} points, reward foretold {glance.foreseen:.2f}, "
+                f"probability of the end {glance.end:.2f}"
+            )
+        if view.parted is not None:
+            said.append(f"parted at frame {view.parted}")
+        self.caption.value = "; ".join([*said, *(["over"] if view.over else [])])

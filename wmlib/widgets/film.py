@@ -3,6 +3,7 @@
 import ipywidgets
 import numpy as np
 
+from wmlib.widgets.access import Access
 from wmlib.widgets.png import png
 
 
@@ -21,14 +22,14 @@ class Film(ipywidgets.VBox):
         self.play = ipywidgets.Play(min=0, max=last, interval=60)
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
         self.picture = ipywidgets.Image(format="png", layout={"width": "fit-content"})
-        self.caption = ipywidgets.Label()
+        self.caption, self.access = ipywidgets.Label(), Access()
         self.slider.observe(lambda change: self.show(change["new"]), "value")
         self.show(0)
         controls = ipywidgets.HBox([self.play, self.slider])
-        super().__init__([controls, self.picture, self.caption])
+        super().__init__([controls, self.picture, self.caption, self.access])
 
     def show(self, t: int) -> None:
         """Put frame t on the screen."""
         self.picture.value = png(self.frames[t], self.scale)
-        self.picture.alt = self.captions[t]
+        self.access.pictures = [self.captions[t]]
         self.caption.value = self.captions[t]

@@ -1,11 +1,13 @@
-"""The latent explorer: move the numbers of z, and see what V paints."""
+"""The latent explorer: move the elements of z, and see what V paints."""
 
 import ipywidgets
 import numpy as np
 import torch
 
 from wmlib.diagnostics import examine_vae
+from wmlib.threads import one_thread
 from wmlib.vae import VAE, to_frames, to_images
+from wmlib.widgets.access import Access
 from wmlib.widgets.png import png
 
 _REACH = 4.0
@@ -13,13 +15,13 @@ _REACH = 4.0
 
 
 class LatentExplorer(ipywidgets.VBox):
-    """Sliders for the numbers of z, the most active first, and the picture that V paints from them.
+    """Sliders for the elements of z, the most active first, and the picture that V paints from them.
 
     Decoding takes milliseconds, and while it lasts ipywidgets keeps only a slider's newest value: so the
     picture follows the hand.
 
     Args:
-        frames: real frames (n, 64, 64, 3) uint8, to start from, and to know how far each number moves.
+        frames: real frames (n, 64, 64, 3) uint8, to start from, and to know how far each element moves.
     """
 
     def __init__(self, vae: VAE, frames: np.ndarray, seed: int = 0):
@@ -38,6 +40,7 @@ class LatentExplorer(ipywidgets.VBox):
         self.walk.observe(lambda _: self._walked(), "value")
         buttons = [
             self._button("real frame", "encode a real frame, drawn at random", self.real_frame),
+            self._button("back", "z of that frame again", lambda: self.set(self.mu[self.here])),
             self._button("all zero", "z = 0, the middle of the prior", self.zero),
             self._button("random z", "a z drawn from the prior, the standard normal", self.random),
         ]
@@ -45,7 +48,9 @@ class LatentExplorer(ipywidgets.VBox):
             name: ipywidgets.Image(format="png", layout={"width": "256px", "height": "256px"})
             for name in ("real", "painted", "difference")
         }
-        self.caption = ipywidgets.Label()
+        for picture in self.pictures.values():
+            picture.add_class("wmlib-pixels")
+        self.caption, self.access = ipywidgets.Label(), Access()
         marks = [self._marks(i, float(kl[i])) for i in self.sliders]
         rows = [
             ipywidgets.HBox(pair, layout={"flex": "0 0 auto"})  # scrolled, not squeezed
@@ -56,7 +61,7 @@ class LatentExplorer(ipywidgets.VBox):
         self._silent = False
         self.real_frame()
         pictures = ipywidgets.HBox(list(self.pictures.values()))
-        super().__init__([controls, pictures, self.caption, sliders])
+        super().__init__([controls, pictures, self.caption, sliders, self.access])
 
     # What the buttons do
 
@@ -66,14 +71,15 @@ class LatentExplorer(ipywidgets.VBox):
         self.set(self.mu[self.here])
 
     def zero(self) -> None:
-        self.set(torch.zeros(self.vae.z_size))
+        self.set(torch.zeros(self.vae.z_size), invented=True)
 
     def random(self) -> None:
-        self.set(torch.from_numpy(self.rng.standard_normal(self.vae.z_size)).float())
+        z = torch.from_numpy(self.rng.standard_normal(self.vae.z_size)).float()
+        self.set(z, invented=True)
 
-    def set(self, z: torch.Tensor, walked: float = 0.0) -> None:
-        """Put all of z, (Z,), on the sliders, and paint it."""
-        self.z = z.clone()
+    def set(self, z: torch.Tensor, walked: float = 0.0, invented: bool = False) -> None:
+        """Put all of z, (Z,), on the sliders, and paint it. invented: it comes from no frame."""
+        self.z, self.invented = z.clone(), invented
         self._silent = True  # one picture, not one for each slider
         for i, slider in self.sliders.items():
             slider.value = float(z[i].clamp(-_REACH, _REACH))
@@ -97,7 +103,7 @@ class LatentExplorer(ipywidgets.VBox):
         return button
 
     def _marks(self, i: int, kl: float) -> ipywidgets.HTML:
-        """Where real frames have this number: its middle nine tenths, on the slider's scale."""
+        """Where real frames have this element: its middle nine tenths, on the slider's scale."""
         low, middle, high = np.quantile(self.mu[:, i].numpy(), [0.05, 0.5, 0.95])
         x = [140 * (v + _REACH) / (2 * _REACH) for v in (low, middle, high)]
         text = f"real frames: {low:+.1f} to {high:+.1f}"
@@ -122,15 +128,19 @@ class LatentExplorer(ipywidgets.VBox):
     @torch.inference_mode()
     def _paint(self) -> None:
         which = self.here if self.walk.value < 0.5 else self.there
-        real, painted = self.frames[which], to_frames(self.vae.decode(self.z[None]))[0].numpy()
-        difference = np.abs(real.astype(int) - painted).astype(np.uint8)
-        for name, frame in (("real", real), ("painted", painted), ("difference", difference)):
-            self.pictures[name].value = png(frame)
-        self.pictures["real"].alt = f"real frame {which}"
-        self.pictures["painted"].alt = "what V paints from z"
-        self.pictures["difference"].alt = "how far the two differ, pixel by pixel"
+        with one_thread():
+            painted = to_frames(self.vae.decode(self.z[None]))[0].numpy()
+        real = self.frames[which]
+        difference = np.abs(real.astype(int) - painted)
+        bright = (3 * difference).clip(0, 255).astype(np.uint8)
+        for name, frame in (("real", real), ("painted", painted), ("difference", bright)):
+            self.pictures[name].value = png(frame, 1)  # small, to be there soon
+        self.access.pictures = [
+            f"real frame {which}", "what V paints from z", "how far the two differ, pixel by pixel"
+        ]  # fmt: skip
         error = float(np.square(difference / 255.0).sum())
+        origin = ", from which this z does not come" if self.invented else ""
         self.caption.value = (
-            f"left: real frame {which}; middle: what V paints from z; right: the difference "
-            f"(squared error {error:.0f})"
+            f"left: real frame {which}{origin}; middle: what V paints from z; right: the difference, "
+            f"three times as bright (squared error {error:.0f})"
         )

@@ -10,12 +10,13 @@ from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN, Prediction, sample_mixture
 from wmlib.training import Sequences
 from wmlib.vae import VAE, kl_per_latent, to_frames
+from wmlib.widgets.access import Access
 from wmlib.widgets.png import png
 
 
 class MixtureExplorer(ipywidgets.VBox):
-    """For a moment of a recorded episode: M's mixture for a number of the next z, and next frames drawn
-    from it.
+    """For a moment of a recorded episode: M's mixture for an element of the next z, and next frames that
+    are drawn from it.
 
     Args:
         data, store: the episodes, encoded and as they were recorded.
@@ -44,7 +45,7 @@ class MixtureExplorer(ipywidgets.VBox):
             min(60, len(z) - 2), 0, len(z) - 2, description="frame", layout={"width": "420px"}
         )
         self.latent = ipywidgets.Dropdown(
-            options=[(f"z[{i}], {activity[i]:.1f} nats", i) for i in order], description="number"
+            options=[(f"z[{i}], {activity[i]:.1f} nats", i) for i in order], description="element"
         )
         self.tau = ipywidgets.FloatSlider(
             1.0, min=0.1, max=2.0, step=0.05, description="τ", tooltip="temperature"
@@ -56,9 +57,9 @@ class MixtureExplorer(ipywidgets.VBox):
         self.again.on_click(lambda _: self._draw_again())
         for control in (self.t, self.latent, self.tau):
             control.observe(lambda _: self.show(), "value")
-        self.picture = ipywidgets.Image(format="png")
+        self.picture, self.access = ipywidgets.Image(format="png", layout={"width": "630px"}), Access()
         self.strip = [ipywidgets.Image(format="png") for _ in range(samples + 2)]
-        names = ["now", *["perhaps next"] * samples, "next, in fact"]
+        names = ["now", *["perhaps next"] * samples, "in fact (V's picture)"]
         shown = [
             ipywidgets.VBox([ipywidgets.Label(name), picture])
             for name, picture in zip(names, self.strip, strict=True)
@@ -68,7 +69,7 @@ class MixtureExplorer(ipywidgets.VBox):
             ipywidgets.HBox([self.t, self.latent]),
             ipywidgets.HBox([self.tau, self.again]),
         ]
-        super().__init__([*controls, self.picture, ipywidgets.HBox(shown)])
+        super().__init__([*controls, self.picture, ipywidgets.HBox(shown), self.access])
 
     def next_z(self, count: int) -> torch.Tensor:
         """Draws of all of z_{t+1} at the chosen temperature, (count, Z)."""
@@ -85,23 +86,16 @@ class MixtureExplorer(ipywidgets.VBox):
         t, i, tau = self.t.value, self.latent.value, self.tau.value
         drawn = self.next_z(300)
         logpi, mu, logsigma = (part[t, i].numpy() for part in self._mixture())
-        figure = figures.mixture(
-            logpi,
-            mu,
-            logsigma,
-            tau,
-            drawn[:, i].numpy(),
-            float(self.z[t + 1, i]),
-            f"z[{i}] at frame {t + 1}",
-        )
+        came, title = float(self.z[t + 1, i]), f"z[{i}] at frame {t + 1}"
+        figure = figures.mixture(logpi, mu, logsigma, tau, drawn[:, i].numpy(), came, title)
         self.picture.value = figure._repr_png_()
-        self.picture.alt = f"density of z[{i}] at frame {t + 1}, as M foretells it at frame {t}"
         painted = to_frames(self.vae.decode(torch.cat([drawn[: self.samples], self.z[t + 1 : t + 2]])))
         for picture, frame in zip(self.strip, [self.frames[t], *painted.numpy()], strict=True):
             picture.value = png(frame, 2)
-        names = [f"frame {t}", *["a next frame that M holds possible"] * self.samples, f"frame {t + 1}"]
-        for picture, name in zip(self.strip, names, strict=True):
-            picture.alt = name
+        self.access.pictures = [
+            f"density of {title}, as M foretells it at frame {t}; what came: {came:+.2f}", f"frame {t}",
+            *["a next frame that M holds possible"] * self.samples, f"frame {t + 1}, as V paints it",
+        ]  # fmt: skip
 
     def _mixture(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.prediction.logpi, self.prediction.mu, self.prediction.logsigma
