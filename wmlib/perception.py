@@ -7,19 +7,23 @@ from torch import Tensor
 from wmlib.mdnrnn import MDNRNN, Stepper
 from wmlib.vae import VAE, to_images
 
-_CHUNK = 32
+CHUNK = 32
 """V and M run on batches of exactly so many, filled up if need be. A product's rounding may depend on
 the size of its batch; with one size, scores do not depend on how many games are open."""
 
 
 class Perception:
-    """V and M as an agent carries them: z of the last frame, and the memory h, c of all before it."""
+    """V and M as an agent carries them: z of the last frame, and the memory h, c of all before it.
 
-    def __init__(self, vae: VAE, mdnrnn: MDNRNN, lanes: int):
-        self.task, self.vae = mdnrnn.task, vae.eval()
+    Args:
+        chunk: size of the batches. Another one than `CHUNK` is for those who look on, not for scores.
+    """
+
+    def __init__(self, vae: VAE, mdnrnn: MDNRNN, lanes: int, chunk: int = CHUNK):
+        self.task, self.vae, self.chunk = mdnrnn.task, vae.eval(), chunk
         self.cell = Stepper(mdnrnn)
         self.lanes = lanes
-        padded = -(-lanes // _CHUNK) * _CHUNK
+        padded = -(-lanes // chunk) * chunk
         self._z = torch.zeros(padded, self.task.z_size)
         self._logvar = torch.zeros(padded, self.task.z_size)
         self._h = torch.zeros(padded, self.task.hidden_size)
@@ -53,9 +57,9 @@ class Perception:
     def see(self, lanes: np.ndarray, frames: np.ndarray) -> None:
         """Encode the chosen lanes' frames; z is V's mean, without noise."""
         chosen = np.flatnonzero(lanes)
-        for start in range(0, len(chosen), _CHUNK):
-            part = chosen[start : start + _CHUNK]
-            batch = np.zeros((_CHUNK, *frames.shape[1:]), np.uint8)
+        for start in range(0, len(chosen), self.chunk):
+            part = chosen[start : start + self.chunk]
+            batch = np.zeros((self.chunk, *frames.shape[1:]), np.uint8)
             batch[: len(part)] = frames[part]
             mu, logvar = self.vae.encode(to_images(torch.from_numpy(batch)))
             self._z[torch.from_numpy(part)] = mu[: len(part)]
@@ -70,8 +74,8 @@ class Perception:
         if self.task.restart_input:
             inputs.append(self._fresh[:, None].float())
         joined = torch.cat(inputs, 1)
-        for start in range(0, len(joined), _CHUNK):
-            rows = slice(start, start + _CHUNK)
+        for start in range(0, len(joined), self.chunk):
+            rows = slice(start, start + self.chunk)
             self._h[rows], self._c[rows] = self.cell(joined[rows], self._h[rows], self._c[rows])
         self._fresh[:] = False
 

@@ -1,5 +1,6 @@
 """The game, a dream, or both under the same actions, one step at a time: what the dream player shows."""
 
+import numbers
 from collections.abc import Collection, Container
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from wmlib.agent import Agent
+from wmlib.perception import CHUNK
 from wmlib.vae import to_images
 from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, World
 
@@ -27,8 +29,8 @@ class _Between:
     high: float
 
     def __contains__(self, value: object) -> bool:
-        kinds = (int,) if isinstance(self.low, int) else (int, float)
-        return isinstance(value, kinds) and self.low <= value <= self.high
+        kind = numbers.Integral if isinstance(self.low, int) else numbers.Real
+        return isinstance(value, kind) and self.low <= value <= self.high
 
     def __str__(self) -> str:
         return f"{'whole, ' if isinstance(self.low, int) else ''}from {self.low} to {self.high}"
@@ -38,6 +40,11 @@ _ALLOWED: dict[str, Container] = {
     "where": get_args(Where), "driver": get_args(Driver), "seed": _Between(0, 2**31 - 1),
     "horizon": _Between(1, 10_000), "tau": _Between(0.01, 10.0),
 }  # fmt: skip
+
+
+def _check(name: str, value: object) -> None:
+    if value not in _ALLOWED[name]:
+        raise ValueError(f"{name} is {value!r}, must be {_ALLOWED[name]}")
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,7 @@ class Session:
         seed: of the track, and of the dream's chance.
         horizon: frames after which an episode is cut.
         tau: the dream's temperature.
+        chunk: size of the batches of V and M in the game (see `Perception`); 1 is quickest here.
     """
 
     def __init__(
@@ -96,8 +104,12 @@ class Session:
         seed: int = 1_500_000,
         horizon: int = 1000,
         tau: float = 1.0,
+        chunk: int = CHUNK,
     ):
-        self.agent = agent
+        chosen = {"where": where, "driver": driver, "seed": seed, "horizon": horizon, "tau": tau}
+        for name, value in chosen.items():
+            _check(name, value)
+        self.agent, self.chunk = agent, chunk
         self.where, self.driver, self.seed, self.horizon = where, driver, seed, horizon
         self._game: RealWorld | None = None
         self._dream = DreamWorld(agent.mdnrnn, agent.starts, 1, horizon, tau, painter=agent.vae)
@@ -122,8 +134,7 @@ class Session:
         for name, value in choices.items():
             if name not in self.settings:
                 raise ValueError(f"there is no {name!r} to set; there are: {', '.join(self.settings)}")
-            if value not in _ALLOWED[name]:
-                raise ValueError(f"{name} is {value!r}, must be {_ALLOWED[name]}")
+            _check(name, value)
         for name, value in choices.items():
             setattr(self, name, value)
         return self.view if choices.keys() <= {"driver", "tau"} else self.reset()
@@ -146,7 +157,7 @@ class Session:
         """One frame; none after the end. `keys`: which of "left", "right", "up", "down" are held."""
         if self.view.over:
             return self.view
-        if "game" in self._glances and self._game is None:  # it was closed
+        if not self._whole():
             return self.reset()
         action = self._steer(set(keys)) if self.driver == "you" else self._agents_action()
         for name, world in self._worlds().items():
@@ -162,6 +173,8 @@ class Session:
         """Let the dream go on from what the game shows and M remembers now. With both worlds only."""
         if self.where != "both":
             raise ValueError("there is no game to dream on from: choose where='both'")
+        if not self._whole():
+            return self.reset()
         self._dream.starts = self._present()
         self._dream.horizon = self.horizon - self._t
         self._begin("dream", self._dream)
@@ -180,9 +193,15 @@ class Session:
     def __exit__(self, *_) -> None:
         self.close()
 
+    def _whole(self) -> bool:
+        """Not if a reset was broken off, or the game was closed."""
+        wanted = ("game", "dream") if self.where == "both" else (self.where,)
+        return tuple(self._glances) == wanted and ("game" not in wanted or self._game is not None)
+
     def _open_game(self) -> RealWorld:
         if self._game is None:
-            self._game = RealWorld(self.agent.vae, self.agent.mdnrnn, lanes=1, workers=1)
+            vae, mdnrnn = self.agent.vae, self.agent.mdnrnn
+            self._game = RealWorld(vae, mdnrnn, lanes=1, workers=1, chunk=self.chunk)
         self._game.horizon = self.horizon
         return self._game
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from wmlib.controller import Controller
 from wmlib.envs import GameKind, open_games
 from wmlib.mdnrnn import MDNRNN, Imagination
-from wmlib.perception import Perception
+from wmlib.perception import CHUNK, Perception
 from wmlib.vae import VAE, sample_z, to_frames
 
 
@@ -46,6 +46,7 @@ class RealWorld:
         lanes: games open at once. workers: processes that share them.
         horizon: frames after which an episode is truncated.
         kind: which implementation of the game.
+        chunk: size of the batches of V and M (see `Perception`).
     """
 
     def __init__(
@@ -56,10 +57,11 @@ class RealWorld:
         workers: int,
         horizon: int | None = None,
         kind: GameKind = "exact",
+        chunk: int = CHUNK,
     ):
         self.task, self.lanes = mdnrnn.task, lanes
         self.horizon = horizon or self.task.horizon
-        self.perception = Perception(vae, mdnrnn, lanes)
+        self.perception = Perception(vae, mdnrnn, lanes, chunk)
         self.games = open_games(self.task.name, lanes, workers, kind, self.task.game_options)
         self.frames: np.ndarray | None = None
         self._over = np.ones(lanes, bool)

@@ -62,7 +62,11 @@ def start_lab(folder: Path, profile: str = "smoke") -> Iterator[str]:
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(30)
+            try:
+                server.wait(60)  # it ends its kernels first
+            except subprocess.TimeoutExpired:
+                os.killpg(server.pid, signal.SIGKILL)  # kernels see that their parent is gone
+                server.wait()
 
 
 def _wait_until_it_listens(address: str, seconds: float = 60) -> None:

@@ -154,6 +154,12 @@ def taught():
                     yield pytest.param(cell.source, tag.removeprefix("wmlib:"), id=f"{path.stem}-{tag}")
 
 
+def test_every_lesson_but_the_first_teaches_code_of_the_package():
+    tags = {p.stem: {tag for c in code_cells(p) for tag in c.metadata.get("tags", [])} for p in LESSONS}
+    teaching = {name for name, of_it in tags.items() if any(tag.startswith("wmlib:") for tag in of_it)}
+    assert teaching == {path.stem for path in LESSONS[1:]}
+
+
 @pytest.mark.parametrize(("source", "name"), list(taught()))
 def test_taught_code_is_the_packages_code(source, name):
     module, *path = name.split(".")

@@ -36,6 +36,15 @@ def test_in_the_game_it_earns_what_play_earns(agent):
     assert total(agent, "game") == pytest.approx(played(world, agent))
 
 
+def test_one_frame_at_a_time_is_the_same_game(agent):
+    with (
+        Session(agent, "game", seed=SEED, horizon=STEPS) as whole,
+        Session(agent, "game", seed=SEED, horizon=STEPS, chunk=1) as single,
+    ):
+        for _ in range(10):
+            np.testing.assert_allclose(single.step().action, whole.step().action, atol=1e-3)
+
+
 def test_in_the_dream_it_is_promised_what_play_is_promised(agent):
     world = DreamWorld(agent.mdnrnn, agent.starts, 1, STEPS)
     assert total(agent, "dream") == pytest.approx(played(world, agent))
@@ -102,6 +111,23 @@ def test_what_cannot_be_set_is_refused_by_name_and_changes_nothing(agent, choice
     with pytest.raises(ValueError, match=f"^{name} is .*, must be "):
         session.change(**choice)
     assert session.settings == before and session.view.t == 1
+
+
+def test_a_world_that_is_none_is_refused_at_once(agent):
+    with pytest.raises(ValueError, match=r"^where is 'nowhere', must be "):
+        Session(agent, "nowhere")
+
+
+def test_after_a_reset_that_broke_off_it_begins_anew(agent, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with Session(agent, "dream", seed=SEED, horizon=9) as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "_open_game", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                session.change(where="game")
+        assert session.step().t == 0 and list(session.view.worlds) == ["game"]
 
 
 def test_after_the_end_nothing_moves_and_a_closed_game_begins_anew(agent):

@@ -31,6 +31,7 @@ function render({ model, el }) {
   const wishes = []; // what was wished for while we were waiting for an answer
   let known = {}; // the settings, as the kernel last told them
   let past = {}, lastT = -1, over = false; // of each world, its last steps
+  let silent = false, parting = ""; // no answer for long; what is to be said of the dream's parting
   let drawn = []; // times of the last pictures
   const typed = new Set(), pushed = new Set(); // keys that are held: on the keyboard, on the screen
   const tapped = new Set(); // keys touched since the last step: a short tap counts, too
@@ -79,23 +80,30 @@ function render({ model, el }) {
   for (const control of box.querySelectorAll("button, select, input, .stage")) {
     control.dataset.lmSuppressShortcuts = "true"; // JupyterLab keeps its own keys to itself here
   }
+  box.tabIndex = -1; // where a click on a button gives it no focus (Safari), the box takes it, and with it the arrow keys
+  box.dataset.lmSuppressShortcuts = "true";
   el.append(box);
 
   function keyButton(name, sign, label) {
     const button = make("button", { aria: { label }, title: `hold to ${label}; while paused it counts for the next step` }, sign);
     button.dataset.key = name;
     const hold = (on) => () => { on ? (pushed.add(name), tapped.add(name)) : pushed.delete(name); showKeys(); };
-    button.onpointerdown = (event) => { button.setPointerCapture(event.pointerId); hold(true)(); };
-    button.onpointerup = button.onpointercancel = button.onblur = hold(false);
-    button.onkeydown = (event) => { if (event.key === " " || event.key === "Enter") { event.preventDefault(); hold(true)(); } };
-    button.onkeyup = hold(false);
+    const presses = (event) => event.key === " " || event.key === "Enter";
+    button.onpointerdown = (event) => {
+      if (event.button !== 0 || event.ctrlKey) return; // it opens a menu, which swallows the release
+      button.setPointerCapture(event.pointerId);
+      hold(true)();
+    };
+    button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = hold(false);
+    button.onkeydown = (event) => { if (presses(event)) { event.preventDefault(); if (!event.repeat) hold(true)(); } };
+    button.onkeyup = (event) => { if (presses(event)) hold(false)(); };
     button.onclick = (event) => { if (event.detail === 0) { tapped.add(name); showKeys(); } }; // a screen reader's press
     return button;
   }
 
   function showKeys() {
     for (const button of keys.children) {
-      const on = pushed.has(button.dataset.key) || (!playing && tapped.has(button.dataset.key));
+      const on = typed.has(button.dataset.key) || pushed.has(button.dataset.key) || (!playing && tapped.has(button.dataset.key));
       button.classList.toggle("held", on);
     }
   }
@@ -103,43 +111,43 @@ function render({ model, el }) {
   box.onkeydown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
     const act = { ".": () => step.click(), r: () => ask("reset"), e: () => eyes.hidden || ask("close eyes") }[event.key.toLowerCase()];
-    if (!act) return;
-    if (!event.repeat) act();
-    event.preventDefault();
-  };
-
-  stage.onkeydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in KEYS) {
+    if (event.key in KEYS && driver.value === "you") {
       typed.add(KEYS[event.key]);
-      tapped.add(KEYS[event.key]);
-    } else if (event.key === " ") {
+      if (!event.repeat) tapped.add(KEYS[event.key]); // a repeat that comes just before the release is no new tap
+      showKeys();
+    } else if (event.key === " " && (event.target === stage || event.target === box)) {
       if (!event.repeat) setPlaying(!playing);
+    } else if (act) {
+      if (!event.repeat) act();
     } else {
       return;
     }
     event.preventDefault();
-    showKeys();
   };
-  stage.onkeyup = (event) => { if (event.key in KEYS) typed.delete(KEYS[event.key]); };
-  stage.onblur = () => typed.clear();
+  box.onkeyup = (event) => { if (typed.delete(KEYS[event.key])) showKeys(); };
+  box.addEventListener("focusout", (event) => {
+    if (!box.contains(event.relatedTarget)) { typed.clear(); showKeys(); }
+  });
 
   // Asking and drawing
 
   function ask(what, content = {}) {
     if (closed) return;
     if (waiting) {
-      const name = Object.keys(content)[0]; // of two changes of one setting the newer one counts
-      const same = wishes.findIndex(([w, c]) => w === what && what === "change" && Object.keys(c)[0] === name);
-      if (same >= 0) wishes.splice(same, 1);
-      wishes.push([what, content]);
+      // Of two changes of one setting the newer one counts; a reset makes steps and resets before it moot.
+      const [name] = Object.keys(content);
+      const stays = ([w, c]) => (what === "change" ? w !== "change" || !(name in c) : what !== "reset" || w === "change");
+      wishes.splice(0, wishes.length, ...wishes.filter(stays), [what, content]);
       return;
     }
     waiting = true;
     turn += 1;
     lastAsk = performance.now();
     clearTimeout(late);
-    late = setTimeout(() => say("no answer from the kernel: it is busy with a cell, or was restarted (then run this cell again)"), 3000);
+    late = setTimeout(() => {
+      silent = true;
+      say("no answer from the kernel: it is busy with a cell, or was restarted (then run this cell again)");
+    }, 3000);
     model.send({ from: id, ask: what, content });
   }
 
@@ -155,9 +163,13 @@ function render({ model, el }) {
     playing = on;
     drawn = [];
     play.textContent = on ? "pause" : "play";
-    say(on ? "playing" : "paused");
+    if (!silent) say(state());
     if (on && over) ask("reset");
     else if (on) askStep();
+  }
+
+  function state() {
+    return [playing ? "playing" : lastT > 0 ? "paused" : "ready", parting].filter(Boolean).join("; ");
   }
 
   function say(text) { if (status.textContent !== text) status.textContent = text; }
@@ -167,9 +179,11 @@ function render({ model, el }) {
     waiting = false;
     const mine = ++turn;
     clearTimeout(late);
+    silent = false;
     if (message.error) {
+      wishes.length = 0; // they stood on what failed; and the next answer would wipe the message out
       setPlaying(false);
-      settle(known, true);
+      if ("tau" in known) settle(known, true); // not if the very first answer is an error
       say(message.error);
     } else {
       show(message, buffers);
@@ -191,9 +205,11 @@ function render({ model, el }) {
 
   function settle(settings, all = false) { // leaves alone what the reader may be changing just now
     for (const [name, control] of Object.entries(controls)) {
-      if (all || settings[name] !== known[name]) control.value = settings[name];
+      const newer = wishes.some(([, content]) => name in content); // the reader was faster than the kernel
+      if (!all && (newer || settings[name] === known[name])) continue;
+      control.value = settings[name];
+      if (name === "tau") tauShown.textContent = settings.tau.toFixed(2);
     }
-    if (all || settings.tau !== known.tau) tauShown.textContent = settings.tau.toFixed(2);
     known = settings;
     eyes.hidden = settings.where !== "both";
     tauLabel.hidden = settings.where === "game";
@@ -247,12 +263,12 @@ function render({ model, el }) {
     if (view.apart !== null) parts.push(`apart ${view.apart.toFixed(2)}`);
     if (view.parted !== null) parts.push(`parted at frame ${view.parted}`);
     counter.textContent = parts.join(" · ");
-    const parting = view.parted === null ? "" : `the dream left the game at frame ${view.parted}`;
-    if (view.over) {
+    parting = view.parted === null ? "" : `the dream left the game at frame ${view.parted}`;
+    if (view.over && !wishes.some(([what]) => what === "reset")) {
       setPlaying(false);
       say([`over after ${view.t} frames`, parting].filter(Boolean).join("; "));
     } else {
-      say(parting || (playing ? "playing" : view.t === 0 ? "ready" : "paused"));
+      say(state());
     }
   }
 

@@ -45,7 +45,8 @@ class DreamPlayer(ipywidgets.VBox):
         horizon: int = 1000,
         tau: float = 1.0,
     ):
-        self.session = Session(agent, where, driver, seed, horizon, tau)
+        # Whoever drives is not to wait for a batch that is filled up.
+        self.session = Session(agent, where, driver, seed, horizon, tau, chunk=1)
         self.screens: set[str] = set()  # open in browsers
         self.screen = _Screen()
         self.screen.on_msg(self._asked)
