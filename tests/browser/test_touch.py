@@ -99,7 +99,7 @@ class Player:
 
 def test_the_dream_player_plays_and_is_played(page, lab_address):
     sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     errors = open_and_run(page, address_of(lab_address, "notebooks/05_dream.ipynb"))
     player = Player(page)
     expect(page.get_by_role("button", name="step", exact=True)).to_have_count(1)  # no plain player
