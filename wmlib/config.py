@@ -388,6 +388,8 @@ class RunConfig:
         _check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
         most = find_task(self.task).horizon
         if self.machine.backend == "envpool":
+            rule = f"exact: EnvPool has no {self.task}"
+            _check(self.machine, "backend", self.task == "carracing", rule)
             for stage in (self.collect, self.rounds, self.real):
                 _check(stage, "horizon", stage.horizon <= most, f"{most} or less: EnvPool stops there")
 

@@ -59,6 +59,16 @@ from wmlib.config import (
             lambda: RunConfig(machine=Machine(backend="envpool"), collect=CollectConfig(horizon=1001)),
             "CollectConfig.horizon is 1001; it must be 1000 or less",
         ),
+        (
+            lambda: dataclasses.replace(
+                find_profile("smoke", "takecover"), machine=Machine(backend="envpool")
+            ),
+            "Machine.backend is 'envpool'; it must be exact: EnvPool has no takecover",
+        ),
+        (
+            lambda: RunConfig(collect=CollectConfig(policy="uniform")),
+            "CollectConfig.policy is 'uniform'; it must be brownian, held, white or driver in carracing",
+        ),
         (lambda: VAEConfig(steps=2.5), r"VAEConfig\.steps is 2\.5"),
     ],
 )
