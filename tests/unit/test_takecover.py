@@ -88,7 +88,7 @@ def test_a_bad_option_is_refused_by_name(options):
 
 def engines_of(pid):
     """Process ids of the engines that the process has started, at any remove."""
-    rows = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True).stdout
+    rows = subprocess.run(["ps", "-eww", "-o", "pid,pgid,args"], capture_output=True, text=True).stdout
     fields = [row.split(None, 2) for row in rows.splitlines()[1:]]
     return [int(p) for p, group, args in fields if int(group) == pid and "vizdoom -iwad" in args]
 

@@ -73,7 +73,9 @@ class TakeCover:
             if self._game.is_running():
                 self._game.new_episode()
             else:
-                self._game.init()
+                # The engine makes a folder for its own use where it is started: not where you are.
+                with contextlib.chdir(self._folder.name):
+                    self._game.init()
         return self._look(), {}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
