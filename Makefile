@@ -10,7 +10,7 @@ endif
 READY := $(VENV)/.ready
 export PYGAME_HIDE_SUPPORT_PROMPT := 1
 
-.PHONY: help setup lab test storm bench play reference outputs look clean
+.PHONY: help setup lab test storm bench play reference doom temperature outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -54,6 +54,17 @@ reference: setup ## train the shipped agent again, from nothing, and score it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt envpool
 	$(BIN)/$(REFERENCE_RUN)
 	$(BIN)/python -m wmlib export --run-dir runs/reference --made-by "$(REFERENCE_RUN)"
+
+DOOM_RUN := python -m wmlib run --task takecover --profile laptop --run-dir runs/takecover
+DOOM := data/reference/takecover
+
+doom: setup      ## train the agent of Doom's TakeCover again, from nothing, and score it
+	$(BIN)/$(DOOM_RUN)
+	$(BIN)/python -m wmlib export --run-dir runs/takecover --episodes 500 --made-by "$(DOOM_RUN)"
+
+temperature: setup ## the temperature table: C learns in dreams of five temperatures
+	$(BIN)/python -m wmlib temperature --out runs/temperature
+	cp runs/temperature/temperature.json runs/temperature/controller_tau_*.safetensors $(DOOM)
 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py

@@ -20,7 +20,8 @@ from wmlib.mdnrnn import MDNRNN
 from wmlib.rollouts import collect
 from wmlib.runfolder import dream_starts
 from wmlib.runlog import RunLog, read_events
-from wmlib.training import Sequences, encode_store, generator_of, seed_of, train_mdnrnn, train_vae
+from wmlib.sequences import Sequences
+from wmlib.training import encode_store, generator_of, seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE, sample_z, to_images
 from wmlib.worlds import DreamWorld, play
 

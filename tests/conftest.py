@@ -77,11 +77,22 @@ def store(tmp_path):
     return store
 
 
-@pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory):
-    """The folder of one whole run in the smoke profile, by the command that a user would type."""
-    folder = tmp_path_factory.mktemp("smoke") / "run"
-    command = [sys.executable, "-m", "wmlib", "run", "--profile", "smoke", "--run-dir", str(folder)]
+def run_smoke(folder, *options):
+    """One whole run in the smoke profile, by the command that a user would type."""
+    command = [sys.executable, "-m", "wmlib", "run", *options, "--profile", "smoke"]
+    command += ["--run-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory):
+    """The folder of a whole run."""
+    return run_smoke(tmp_path_factory.mktemp("smoke") / "run")
+
+
+@pytest.fixture(scope="session")
+def doom_run(tmp_path_factory):
+    """The folder of a whole run in Doom."""
+    return run_smoke(tmp_path_factory.mktemp("doom") / "run", "--task", "takecover")

@@ -1,6 +1,6 @@
 """An agent: V, M and C together, as a run leaves them or as they are shipped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from wmlib.artifacts import (
     load_tensors,
     sha256,
 )
-from wmlib.config import ControllerConfig, Task, find_task
+from wmlib.config import ControllerConfig, MDNRNNConfig, Task, find_task
 from wmlib.controller import Controller
 from wmlib.mdnrnn import MDNRNN
 from wmlib.vae import VAE
@@ -23,7 +23,11 @@ from wmlib.worlds import DreamStarts
 
 @dataclass(frozen=True)
 class Agent:
-    """V, M, C and where dreams begin: all that is needed to play."""
+    """V, M, C and where dreams begin: all that is needed to play.
+
+    end_weight: how much more the ends weighed than other steps in M's training (see `DreamWorld`).
+    about: what the controller's file says of itself.
+    """
 
     task: Task
     vae: VAE
@@ -31,6 +35,8 @@ class Agent:
     controller: Controller
     params: torch.Tensor
     starts: DreamStarts
+    end_weight: float = MDNRNNConfig.done_positive_weight
+    about: dict = field(default_factory=dict)
 
 
 def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:
@@ -49,29 +55,36 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
     try:
         task = find_task(about["task"])
         controller = Controller(task, ControllerConfig(**about["controller"]))
-    except (KeyError, TypeError, ValueError) as error:
+        end_weight = float(about.get("end_weight", MDNRNNConfig.done_positive_weight))
+        kept = {kind: Path(name).name for kind, name in about.get("weights", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a controller ({error}); {remedy}") from error
     expect(path, tensors, {"params": (controller.size,)}, remedy)
     params = tensors["params"].float()
     vae, mdnrnn = VAE(task.z_size), MDNRNN(task)
-    about_vae = load_module(vae, folder / "vae.safetensors", remedy)
-    # A run keeps every M that it made; C belongs to the one that it learned with.
-    kept = folder / "stages" / f"{about.get('mdnrnn')}.safetensors"
-    about_mdnrnn = load_module(mdnrnn, kept if kept.exists() else folder / "mdnrnn.safetensors", remedy)
-    if not about.get("vae") == about_vae.get("vae") == about_mdnrnn.get("vae"):
+
+    def file_of(kind: str) -> Path:
+        """A run keeps every V and M that it made; C belongs to those that it learned with."""
+        path = folder / "stages" / kept.get(kind, "")
+        return path if path.is_file() else folder / f"{kind}.safetensors"
+
+    about_vae = load_module(vae, file_of("vae"), remedy)
+    about_mdnrnn = load_module(mdnrnn, file_of("mdnrnn"), remedy)
+    starts, about_starts = _load_starts(file_of("dream_starts"), task, remedy)
+    if len({each.get("vae") for each in (about, about_vae, about_mdnrnn, about_starts)}) > 1:
         raise ArtifactError(f"V, M and C in {folder} are of different runs; {remedy}")
     vae = vae.to(memory_format=torch.channels_last).eval()
-    return Agent(task, vae, mdnrnn.eval(), controller, params, _load_starts(folder, task, remedy))
+    return Agent(task, vae, mdnrnn.eval(), controller, params, starts, end_weight, about)
 
 
-def _load_starts(folder: Path, task: Task, remedy: str) -> DreamStarts:
-    path = folder / "dream_starts.safetensors"
-    tensors, _ = load_tensors(path, remedy)
+def _load_starts(path: Path, task: Task, remedy: str) -> tuple[DreamStarts, dict]:
+    """The moments, and the file's description."""
+    tensors, about = load_tensors(path, remedy)
     expect(path, tensors, dict.fromkeys(("mu", "logvar"), (None, task.z_size)), remedy)
     mu, logvar = tensors["mu"].float(), tensors["logvar"].float()
     if len(mu) != len(logvar) or not len(mu):
         raise ArtifactError(f"{path}: {len(mu)} means and {len(logvar)} variances; {remedy}")
-    return DreamStarts(mu, logvar)
+    return DreamStarts(mu, logvar), about
 
 
 def _verify(folder: Path, remedy: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -50,6 +51,32 @@ def whole_file(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, option: str = "--run-dir") -> Iterator[None]:
+    """Keep other processes from working in a folder. A kill gives it free again.
+
+    Raises:
+        ArtifactError: one is at it already, or the folder can't be written; another one can be chosen
+            with `option`.
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ArtifactError(
+            f"another run is at work in {folder}; let it end, or choose another {option}"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} can't be written ({error.strerror}); choose another {option}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping | None = None):

@@ -14,14 +14,16 @@ import tyro
 
 from wmlib.artifacts import REFERENCE, ArtifactError
 from wmlib.config import (
-    PROFILES,
+    MAKE_C,
     ConfigError,
+    End,
     EvaluateConfig,
     EvolutionConfig,
     RunConfig,
-    find_profile,
+    Task,
     find_task,
 )
+from wmlib.profiles import PROFILES, TAUS, find_profile
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,72 @@ class EvaluateOptions:
     """The first game's seed; the others follow."""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
+    policy: Literal["agent", "brownian", "held", "white", "uniform", "strafing", "fresh"] = "agent"
+    """Who plays: the agent, or an explorer of the game (see collect), to know what chance alone gets."""
     run_dir: Path | None = None
-    """Folder of the run; by default the agent that comes with this package."""
+    """Folder of the run, which knows its game; by default the agent that comes with this package."""
     controller: str = "controller.safetensors"
     """File of the controller, in that folder."""
     game: Literal["stock", "exact"] = "stock"
     """Gymnasium's own class, or ours: faster, with the same pixels and scores."""
     temperature: float = 1.0
     """tau of the dream, from 0.05 to 10."""
+    end: End = "cutoff"
+    """The dream ends where M finds the end likelier than not, or by chance, as likely as M says."""
     lanes: int = 32
     """Games held open at once."""
     workers: int = 0
     """Processes that run games; 0 takes one for each core."""
     json: bool = False
     """Print the score as JSON on stdout."""
+
+
+@dataclass(frozen=True)
+class TemperatureOptions:
+    """C learns in dreams of several temperatures, and is scored in them and in the game."""
+
+    run_dir: Path | None = None
+    """Folder of the run whose V and M are taken; by default the Doom agent that comes with this
+    package."""
+    out: Path = Path("runs/temperature")
+    """Folder for the controllers and the table: made if missing, gone on with if there."""
+    taus: tuple[float, ...] = TAUS
+    """The temperatures, each from 0.05 to 10."""
+    dream: EvolutionConfig = PROFILES["takecover"]["laptop"].dream
+    """How C learns in each of them, from zero. World, start, components, patience, temperature and tests
+    in the game are not looked at here."""
+    episodes: int = EvaluateConfig.episodes
+    """Games, and dreams, for each score."""
+    first_seed: int = EvaluateConfig.first_seed
+    """The first game's seed; the others follow."""
+    seed: int = RunConfig.seed
+    """Seed of everything that is drawn, apart from the games."""
+    lanes: int = 32
+    """Games held open at once."""
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
+
+
+@dataclass(frozen=True)
+class HonestyOptions:
+    """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
+
+    task: str = "takecover"
+    """The game whose agent is taken where there is no run_dir."""
+    run_dir: Path | None = None
+    """Folder of the run; by default the agent that comes with this package."""
+    taus: tuple[float, ...] = TAUS
+    """Temperatures of the dreams in which the agent is scored, each from 0.05 to 10."""
+    tau: float = 1.15
+    """Temperature of all other dreams, from 0.05 to 10."""
+    episodes: int = EvaluateConfig.episodes
+    """Games that the agent plays."""
+    controllers: int = 24
+    """Controllers, from the agent's to chance, whose order in the dream and in the game is compared."""
+    lanes: int = 32
+    """Games held open at once."""
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +141,14 @@ class ExportOptions:
 
     run_dir: Path = Path("runs/carracing-laptop")
     """Folder of the finished run."""
-    out: Path = REFERENCE / "carracing"
-    """Folder to write."""
+    out: Path | None = None
+    """Folder to write; by default data/reference/TASK."""
     made_by: str = "python -m wmlib run"
     """The command that made the run, for the manifest."""
     episodes: int = EvaluateConfig.episodes
     """Games for each score."""
-    horizon: int = EvaluateConfig.horizon
-    """Frames after which a game is cut."""
+    horizon: int | None = None
+    """Frames after which a game is cut; by default the task's own number."""
     game: Literal["stock", "exact"] = "stock"
     """Gymnasium's own class, or ours: faster, with the same pixels and scores."""
     lanes: int = 32
@@ -119,7 +173,7 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
-        then = "goes on from here" if command in RUNNING else "begins anew"
+        then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
 
@@ -143,7 +197,7 @@ def _run(command: str, argv: list[str]) -> int:
     every = options.config.stages
     stages = {
         "run": every,
-        "evolve": [stage for stage in every if stage in ("dream", "rounds", "real")] or ["dream"],
+        "evolve": [stage for stage in every if stage in MAKE_C] or ["dream"],
     }.get(command, [command])
     with stops_on_signals():
         pipeline = Pipeline(options.config, options.run_dir)
@@ -154,42 +208,113 @@ def _run(command: str, argv: list[str]) -> int:
 
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
-    horizon = find_task(options.task).horizon if options.horizon is None else options.horizon
-    config = EvaluateConfig(options.episodes, options.first_seed, horizon)
+    task = find_task(options.task)
     EvolutionConfig(temperature=options.temperature)  # which knows its bounds
     from wmlib.agent import load_agent
     from wmlib.config import Machine
-    from wmlib.evaluation import evaluate
+    from wmlib.evaluation import evaluate, evaluate_explorer
     from wmlib.runlog import RunLog
     from wmlib.stopping import stops_on_signals
     from wmlib.worlds import DreamWorld, RealWorld
 
+    def config_for(task: Task) -> EvaluateConfig:
+        horizon = task.horizon if options.horizon is None else options.horizon
+        return EvaluateConfig(options.episodes, options.first_seed, horizon)
+
+    config = config_for(task)
     machine = Machine(options.workers, min(options.lanes, options.episodes))
+    if options.policy != "agent":
+        if options.run_dir:
+            raise ConfigError("--policy: an explorer needs no --run-dir; say --task")
+        if options.policy not in task.explorers or options.world != "real":
+            names = ", ".join(task.explorers)
+            raise ConfigError(f"--policy: {task.name} knows agent, and in the real game {names}")
+        with stops_on_signals():
+            score = evaluate_explorer(task, options.policy, config, machine, RunLog(), options.game)
+        return _tell(options, score)
     agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
+    config = config_for(agent.task)
     if options.world == "real":
         world = RealWorld(
             agent.vae, agent.mdnrnn, machine.lanes, machine.worker_count, config.horizon, options.game
         )
     else:
         world = DreamWorld(
-            agent.mdnrnn, agent.starts, machine.lanes, config.horizon, options.temperature
-        )
+            agent.mdnrnn, agent.starts, machine.lanes, config.horizon, options.temperature, options.end,
+            agent.end_weight,
+        )  # fmt: skip
     with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
-    print(json.dumps(score.as_dict()) if options.json else f"{options.task}, {options.world}: {score}")
+    return _tell(options, score)
+
+
+def _tell(options: EvaluateOptions, score) -> int:
+    print(json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}")
+    return 0
+
+
+def _temperature(argv: list[str]) -> int:
+    options = tyro.cli(TemperatureOptions, prog="python -m wmlib temperature", args=argv)
+    from wmlib.agent import load_agent
+    from wmlib.config import Machine
+    from wmlib.runlog import RunLog
+    from wmlib.stopping import stops_on_signals
+    from wmlib.temperature import as_text, table
+
+    for tau in options.taus:
+        EvolutionConfig(temperature=tau)  # which knows its bounds
+    folder = options.run_dir or REFERENCE / "takecover"
+    agent = load_agent(folder)
+    config = EvaluateConfig(options.episodes, options.first_seed, agent.task.horizon)
+    with stops_on_signals():
+        rows = table(
+            agent, options.taus, options.dream, config, Machine(options.workers, options.lanes),
+            options.out, options.seed, RunLog(options.out),
+        )  # fmt: skip
+    print(as_text(rows))
+    return 0
+
+
+def _honesty(argv: list[str]) -> int:
+    options = tyro.cli(HonestyOptions, prog="python -m wmlib honesty", args=argv)
+    for tau in (*options.taus, options.tau):
+        EvolutionConfig(temperature=tau)  # which knows its bounds
+    if options.controllers < 2:
+        raise ConfigError("--controllers is 2 or more: one alone has no order")
+    EvaluateConfig(options.episodes)
+    from wmlib.agent import load_agent
+    from wmlib.config import Machine
+    from wmlib.honesty import examine
+    from wmlib.runlog import RunLog
+    from wmlib.stopping import stops_on_signals
+
+    find_task(options.task)
+    agent = load_agent(options.run_dir or REFERENCE / options.task)
+    machine = Machine(options.workers, options.lanes)
+    with stops_on_signals():
+        print(
+            examine(
+                agent, options.taus, options.episodes, options.controllers, machine, RunLog(),
+                options.tau,
+            )
+        )  # fmt: skip
     return 0
 
 
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
     from wmlib.config import Machine
-    from wmlib.export import export_run
+    from wmlib.export import config_of, export_run
     from wmlib.stopping import stops_on_signals
 
-    config = EvaluateConfig(options.episodes, horizon=options.horizon)
+    remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
+    task = find_task(config_of(options.run_dir, remedy)["task"])
+    out = options.out or REFERENCE / task.name
+    horizon = task.horizon if options.horizon is None else options.horizon
+    config = EvaluateConfig(options.episodes, horizon=horizon)
     machine = Machine(options.workers, options.lanes)
     with stops_on_signals():
-        scores = export_run(options.run_dir, options.out, options.made_by, config, options.game, machine)
+        scores = export_run(options.run_dir, out, options.made_by, config, options.game, machine)
     for name, score in scores.items():
         print(f"{name}: {score}")
     return 0
@@ -217,6 +342,8 @@ RUNNING = ("run", "collect", "vae", "mdnrnn", "evolve")
 _COMMANDS = {
     **{name: functools.partial(_run, name) for name in RUNNING},
     "evaluate": _evaluate,
+    "temperature": _temperature,
+    "honesty": _honesty,
     "play": _play,
     "export": _export,
 }

@@ -1,4 +1,6 @@
-"""Configuration: what is learned (a `Task`) and how much effort goes into it (a profile).
+"""Configuration: what is learned (a `Task`) and how much effort goes into it (a `RunConfig`).
+
+The profiles, which fix every number of a run, are in `profiles`.
 
 Every field's comment is also its help on the command line. Dataclasses are frozen, and a bad value
 fails when the object is made, with the field's name and its bound in the message.
@@ -11,6 +13,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
+ITERATE_SEEDS = 500_000
+"""Training seeds of the games that the agent plays in the stage iterate; explorers' seeds lie below."""
 VALIDATION_SEEDS = 1_000_000
 """Seeds below are for training; from here on for choosing between checkpoints."""
 REPORTING_SEEDS = 2_000_000
@@ -102,7 +106,7 @@ TASKS = {
     "carracing": Task(name="carracing", action_size=3, z_size=32, hidden_size=256),
     "takecover": Task(
         name="takecover", action_size=1, z_size=64, hidden_size=512, horizon=2100, sees_cell=True,
-        predicts_reward=False, restart_input=True, explorers=("uniform",), skill=4,
+        predicts_reward=False, restart_input=True, explorers=("uniform", "strafing", "fresh"), skill=4,
         resolution="320x240",
     ),
 }  # fmt: skip
@@ -120,10 +124,10 @@ class CollectConfig:
 
     episodes: int = 200
     """Episodes to record."""
-    policy: Literal["brownian", "held", "white", "uniform", "driver"] = "brownian"
+    policy: Literal["brownian", "held", "white", "uniform", "strafing", "fresh", "driver"] = "brownian"
     """How to explore the car's world: a slow random walk, a random action held for a while, or fresh
-    noise; Doom's: uniform, an even action held for 1 to 10 frames; either: an agent that plays, with
-    noise."""
+    noise; Doom's: uniform, an even action held for 1 to 10 frames, strafing, for up to 160, or fresh, a
+    new one at each; either: an agent that plays, with noise."""
     driver: str = ""
     """For the policy driver: the agent's run folder. Empty takes the one that comes with the package."""
     noise: float = 0.3
@@ -198,7 +202,8 @@ class MDNRNNConfig:
         _check_range(self, 1e-7, 1.0, "learning_rate")
         _check_range(self, 1e-6, 1e6, "clip")
         _check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
-        _check_range(self, 0.0, 1e6, "optimism_weight", "done_positive_weight")
+        _check_range(self, 0.0, 1e6, "optimism_weight")
+        _check_range(self, 1e-6, 1e6, "done_positive_weight")
 
 
 @dataclass(frozen=True)
@@ -215,6 +220,10 @@ class ControllerConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_counts(self, hidden=0)
+
+
+End = Literal["cutoff", "sampled"]
+"""How a dream ends: where M finds the end more likely than not, or by chance, as likely as M says."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +257,11 @@ class EvolutionConfig:
     """End an episode after so many frames without reward; 0 never does."""
     temperature: float = 1.0
     """tau: how much chance there is in the dream (section 2.2)."""
+    end: End = "cutoff"
+    """Where M finds the end likelier than not (as in the paper), or by chance, as likely as M says."""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Number format of M's products in the dream. auto takes bfloat16 where the processor has units for
+    it: nearly twice as fast there, and a dream is noisy anyway."""
     average: int = 1
     """Generations whose means are averaged into the controller that is validated."""
     validate_every: int = 5
@@ -306,6 +320,32 @@ class RoundsConfig:
 
 
 @dataclass(frozen=True)
+class IterateConfig:
+    """C plays, V and M learn on from its games too, and C learns in the new dream (section 5)."""
+
+    episodes: int = 300
+    """Games that C plays."""
+    noise: float = 0.2
+    """Share of the explorer in its actions, from 0 to 1."""
+    horizon: int = 1000
+    """Frames after which such a game is cut."""
+    share: float = 0.5
+    """Share of those games in a batch. The rest are explorers' games."""
+    vae: VAEConfig = VAEConfig(steps=1000, learning_rate=3e-4)
+    """How V learns on."""
+    mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
+    """How M learns on."""
+    dream: EvolutionConfig = EvolutionConfig(start="previous")
+    """How C learns in the new dream."""
+
+    def __post_init__(self):
+        _check_counts(self, episodes=1, horizon=1)
+        _check_range(self, 0.0, 1.0, "noise", "share")
+        fits = self.dream.world == "dream" and self.dream.components < 0
+        _check(self, "dream", fits, "an evolution in the dream, of the plain weights (components -1)")
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """Score a controller on games it has never met."""
 
@@ -342,18 +382,22 @@ class Machine:
         return min(self.workers or os.cpu_count() or 1, self.lanes)
 
 
-StageName = Literal["collect", "vae", "mdnrnn", "dream", "rounds", "real", "evaluate"]
+StageName = Literal["collect", "vae", "mdnrnn", "dream", "iterate", "rounds", "real", "evaluate"]
 
 _NEEDS: dict[str, tuple[str, ...]] = {
     "collect": (),
     "vae": ("collect",),
     "mdnrnn": ("vae",),
     "dream": ("mdnrnn",),
+    "iterate": ("dream",),
     "rounds": ("dream",),
     "real": ("mdnrnn",),
-    "evaluate": ("dream", "rounds", "real"),
+    "evaluate": ("dream", "iterate", "rounds", "real"),
 }
 """All stages in their order, and those of which one at least must come before each."""
+MAKE_V: tuple[StageName, ...] = ("vae", "iterate")
+MAKE_M: tuple[StageName, ...] = ("mdnrnn", "iterate", "rounds")
+MAKE_C: tuple[StageName, ...] = ("dream", "iterate", "rounds", "real")
 
 
 @dataclass(frozen=True)
@@ -364,13 +408,16 @@ class RunConfig:
     """The game."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
-    stages: tuple[StageName, ...] = get_args(StageName)
+    stages: tuple[StageName, ...] = (
+        "collect", "vae", "mdnrnn", "dream", "rounds", "real", "evaluate",
+    )  # fmt: skip
     """The stages, in their order."""
     collect: CollectConfig = CollectConfig()
     vae: VAEConfig = VAEConfig()
     mdnrnn: MDNRNNConfig = MDNRNNConfig()
     controller: ControllerConfig = ControllerConfig()
     dream: EvolutionConfig = EvolutionConfig()
+    iterate: IterateConfig = IterateConfig()
     rounds: RoundsConfig = RoundsConfig()
     real: EvolutionConfig = EvolutionConfig(world="real", start="previous")
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -384,13 +431,16 @@ class RunConfig:
         self._check_stages()
         _check(self.dream, "world", self.dream.world == "dream", "dream in the stage dream")
         _check(self.real, "world", self.real.world == "real", "real in the stage real")
+        if "iterate" in self.stages:
+            fits = self.collect.first_seed + self.collect.episodes <= ITERATE_SEEDS
+            _check(self.collect, "first_seed", fits, "such that all seeds stay below iterate's 500,000")
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
         _check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
         most = find_task(self.task).horizon
         if self.machine.backend == "envpool":
             rule = f"exact: EnvPool has no {self.task}"
             _check(self.machine, "backend", self.task == "carracing", rule)
-            for stage in (self.collect, self.rounds, self.real):
+            for stage in (self.collect, self.iterate, self.rounds, self.real):
                 _check(stage, "horizon", stage.horizon <= most, f"{most} or less: EnvPool stops there")
 
     def _check_stages(self) -> None:
@@ -422,112 +472,7 @@ class RunConfig:
         before = (*self.stages_before(stage), stage)
         relevant = {"task": dataclasses.asdict(find_task(self.task)), "seed": self.seed}
         relevant["backend"] = self.machine.backend
-        if not {"dream", "rounds", "real"}.isdisjoint(before):
+        if not set(MAKE_C).isdisjoint(before):
             relevant["controller"] = dataclasses.asdict(self.controller)
         relevant["stages"] = [[name, dataclasses.asdict(getattr(self, name))] for name in before]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _smoke() -> RunConfig:
-    """Every stage, as small as it can be and still run all the code: for tests, not for scores."""
-    return RunConfig(
-        collect=CollectConfig(episodes=4, horizon=60),
-        vae=VAEConfig(steps=12, batch_size=32),
-        mdnrnn=MDNRNNConfig(steps=12, batch_size=8, sequence_length=30),
-        dream=EvolutionConfig(
-            generations=4, population=8, episodes=2, horizon=40, validate_every=2,
-            validation_episodes=2, validation_horizon=40, diagonal=True,
-        ),
-        rounds=RoundsConfig(
-            rounds=2, games=4, components=4, horizon=40, patience=0,
-            mdnrnn=MDNRNNConfig(steps=4, batch_size=8, sequence_length=30),
-            dream=EvolutionConfig(generations=2, population=8, episodes=2, horizon=40),
-        ),
-        real=EvolutionConfig(
-            world="real", start="previous", generations=2, population=4, episodes=1, horizon=30,
-            validate_every=1, validation_episodes=2, validation_horizon=40,
-            components=4,
-        ),
-        evaluate=EvaluateConfig(episodes=2, horizon=100),
-        machine=Machine(lanes=4),
-    )  # fmt: skip
-
-
-def _laptop() -> RunConfig:
-    """The shipped agent, from nothing in less than two hours on two cores (with EnvPool)."""
-    return RunConfig(
-        # Many short games: an explorer leaves the road within a hundred frames or so, and then sees
-        # nothing but grass.
-        collect=CollectConfig(episodes=1000, horizon=200),
-        # The paper's tolerance of half a nat leaves V with 8 active latents; twice as much, with 14.
-        vae=VAEConfig(steps=3000, free_bits=1.0),
-        mdnrnn=MDNRNNConfig(steps=500, batch_size=100, sequence_length=200),
-        # Small steps and a decay of the weights, so that C stays near what M has seen done.
-        dream=EvolutionConfig(
-            generations=30, population=64, episodes=16, horizon=200, sigma=0.05, weight_decay=300.0,
-            validate_every=6, validation_episodes=16,
-        ),
-        # Ten rounds make a driver that is slow and sure: it hardly crashes, and rarely ends a lap.
-        rounds=RoundsConfig(rounds=10),
-        real=EvolutionConfig(
-            world="real", start="previous", generations=30, population=32, episodes=3, components=24,
-            sigma=0.06, weight_decay=0.0, patience=80, average=3, validate_every=6,
-            validation_episodes=32,
-        ),
-    )  # fmt: skip
-
-
-def _paper() -> RunConfig:
-    """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
-    return RunConfig(
-        stages=("collect", "vae", "mdnrnn", "dream", "real", "evaluate"),
-        collect=CollectConfig(episodes=10_000, policy="held"),
-        vae=VAEConfig(steps=1_000_000, learning_rate=1e-4, anneal=False, precision="float32"),
-        mdnrnn=MDNRNNConfig(steps=4_000, sequence_length=999, anneal=False, precision="float32"),
-        dream=EvolutionConfig(generations=1800, validate_every=25),
-        real=EvolutionConfig(
-            world="real", generations=1800, common=False, validate_every=25,
-            validation_episodes=100,
-        ),
-    )  # fmt: skip
-
-
-def _of_doom(config: RunConfig, horizon: int = 2100, **parts: dict[str, object]) -> RunConfig:
-    """The same effort in TakeCover. C has no bias, and learns in M's dream alone (section 4).
-
-    No score was made with the laptop's numbers yet: they are a beginning.
-
-    parts: of the configuration, and what else changes in them.
-    """
-    every: dict[str, dict[str, object]] = {
-        "collect": {"policy": "uniform", "horizon": horizon},
-        "controller": {"bias": False},
-        "dream": {"horizon": horizon, "temperature": 1.15, "validation_horizon": horizon},
-        "evaluate": {"horizon": horizon},
-        "mdnrnn": {},
-    }
-    changed = {
-        name: dataclasses.replace(getattr(config, name), **changes | parts.get(name, {}))
-        for name, changes in every.items()
-    }
-    stages = ("collect", "vae", "mdnrnn", "dream", "evaluate")
-    return dataclasses.replace(config, task="takecover", stages=stages, **changed)
-
-
-PROFILES = {
-    "carracing": {"smoke": _smoke(), "laptop": _laptop(), "paper": _paper()},
-    "takecover": {
-        "smoke": _of_doom(_smoke(), horizon=60),
-        "laptop": _of_doom(
-            _laptop(), mdnrnn={"steps": 1000}, dream={"generations": 100, "weight_decay": 0.0}
-        ),
-        "paper": _of_doom(_paper(), mdnrnn={"sequence_length": 500}),
-    },
-}
-
-
-def find_profile(name: str, task: str = "carracing") -> RunConfig:
-    find_task(task)
-    if name not in PROFILES[task]:
-        raise ConfigError(f"there is no profile {name!r}; the profiles are: {', '.join(PROFILES[task])}")
-    return PROFILES[task][name]

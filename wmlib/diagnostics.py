@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.mdnrnn import MDNRNN, mixture_nll, sample_mixture
-from wmlib.training import Sequences, generator_of
+from wmlib.mdnrnn import MDNRNN, Stepper, mixture_nll, sample_mixture
+from wmlib.sequences import Sequences
+from wmlib.training import generator_of
 from wmlib.vae import VAE, kl_per_latent, reconstruction_error, sample_z, to_images
 
 
@@ -42,8 +43,8 @@ def examine_vae(vae: VAE, frames: np.ndarray) -> VAEReport:
 @dataclass(frozen=True)
 class MDNRNNReport:
     """NLL in nats for an element of z. constant: one Gaussian for all frames. copy_last: a Gaussian
-    around the last z. recall and false_alarms of the end: fractions at a probability of one half;
-    recall is NaN where no episode ends."""
+    around the last z. reward_r2 is NaN for an M that foretells no reward. recall and false_alarms of the
+    end: fractions at a probability of one half; recall is NaN where no episode ends."""
 
     nll: float
     nll_constant: float
@@ -57,22 +58,40 @@ class MDNRNNReport:
 @torch.inference_mode()
 def memories(mdnrnn: MDNRNN, data: Sequences, episode: int) -> tuple[Tensor, Tensor]:
     """z_t = mu (T + 1, Z) and h_t (T + 1, H) along an episode, as C would see them; h_0 is zero."""
-    steps = data.lengths[episode]
-    first = sum(data.lengths[:episode])
-    z = data.mu[first + episode : first + episode + steps + 1]
-    actions = data.actions[first : first + steps]
-    restart = torch.zeros(1, steps)
-    restart[0, 0] = 1
-    inputs = [z[None, :-1], actions[None]]
-    if mdnrnn.task.restart_input:
-        inputs.append(restart[..., None])
-    h, _ = mdnrnn.lstm(torch.cat(inputs, -1))
+    z, inputs = _inputs(mdnrnn, data, episode)
+    h, _ = mdnrnn.lstm(inputs[None])
     return z, torch.cat([torch.zeros(1, h.shape[-1]), h[0]])
 
 
+def _inputs(mdnrnn: MDNRNN, data: Sequences, episode: int) -> tuple[Tensor, Tensor]:
+    """z (T + 1, Z) of an episode, and what M's LSTM is given at each step (T, inputs)."""
+    steps = data.lengths[episode]
+    first = sum(data.lengths[:episode])
+    z = data.mu[first + episode : first + episode + steps + 1]
+    inputs = [z[:-1], data.actions[first : first + steps]]
+    if mdnrnn.task.restart_input:
+        restart = torch.zeros(steps, 1)
+        restart[0] = 1
+        inputs.append(restart)
+    return z, torch.cat(inputs, -1)
+
+
+@torch.inference_mode()
 def features_of(mdnrnn: MDNRNN, data: Sequences) -> list[Tensor]:
-    """[z, h] at every frame of each episode, (frames, Z + H)."""
-    return [torch.cat(memories(mdnrnn, data, episode), 1) for episode in range(len(data.lengths))]
+    """What C would see at every frame of each episode, (frames, F): [z, h], or [z, c, h] where the task
+    says so."""
+    if not mdnrnn.task.sees_cell:
+        return [torch.cat(memories(mdnrnn, data, e), 1) for e in range(len(data.lengths))]
+    cell, features = Stepper(mdnrnn), []
+    for episode in range(len(data.lengths)):
+        z, inputs = _inputs(mdnrnn, data, episode)
+        h = c = torch.zeros(1, mdnrnn.task.hidden_size)
+        rows = [torch.cat([c, h], 1)]
+        for step in inputs[:, None]:
+            h, c = cell(step, h, c)
+            rows.append(torch.cat([c, h], 1))
+        features.append(torch.cat([z, torch.cat(rows)], 1))
+    return features
 
 
 @torch.inference_mode()
@@ -90,7 +109,9 @@ def examine_mdnrnn(mdnrnn: MDNRNN, data: Sequences) -> MDNRNNReport:
         constant.append(-torch.distributions.Normal(mean, sd).log_prob(z[1:]).mean(1))
         copied.append(z[1:] - z[:-1])
         rewards.append(data.rewards[first : first + steps])
-        predicted.append(prediction.reward)
+        predicted.append(
+            prediction.reward if prediction.reward is not None else torch.full((steps,), torch.nan)
+        )
         ends.append(data.dones[first : first + steps] > 0.5)
         alarms.append(prediction.done_logit > 0)
         first += steps
@@ -111,39 +132,58 @@ def examine_mdnrnn(mdnrnn: MDNRNN, data: Sequences) -> MDNRNNReport:
 
 @torch.inference_mode()
 def open_loop_drift(
-    mdnrnn: MDNRNN, data: Sequences, horizon: int = 50, warm_up: int = 50, tau: float = 1.0
+    mdnrnn: MDNRNN,
+    data: Sequences,
+    horizon: int = 50,
+    warm_up: int = 50,
+    tau: float = 1.0,
+    painter: VAE | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """How far a dream strays from the game under the same actions.
 
     M first follows each episode for `warm_up` steps; then it dreams on its own, while the game's own
     actions go on.
 
+    Args:
+        painter: V, to compare what it paints from z; without it z itself is compared.
+
     Returns:
-        (horizon,) root-mean-square distance over z's active elements, in units of their deviation, of
-        the dream, and of a predictor that repeats the last z. Silent elements are noise: left out.
+        (horizon,) root-mean-square distances of the dream from the game, and of a predictor that repeats
+        the last z. Of z: over its active elements, in units of their deviation (silent elements are
+        noise, and left out). Of pictures: over their numbers, each from 0 to 1.
     """
     activity = kl_per_latent(data.mu, data.logvar).mean(0)
     active = activity >= activity.amax().clamp(max=0.1)  # all that say something; one at least
     deviation = data.mu.std(0)[active]
     generator = generator_of("drift")
+
+    def squares(guess: Tensor, truth: Tensor) -> Tensor:  # (horizon or 1, Z) each, to (horizon,)
+        if painter is not None:
+            return (painter.decode(guess) - painter.decode(truth)).square().flatten(1).mean(1)
+        return ((guess - truth)[:, active] / deviation).square().mean(1)
+
     errors, copied, first = [], [], 0
     for episode, steps in enumerate(data.lengths):
         frame = first + episode
         if steps > warm_up + horizon:
             z = data.mu[frame : frame + steps + 1]
             actions = data.actions[first : first + steps]
-            _, state = mdnrnn(z[None, :warm_up], actions[None, :warm_up])
+            restart = torch.zeros(1, warm_up + 1)
+            restart[0, 0] = 1  # M is told that a game begins, then never again
+            _, state = mdnrnn(z[None, :warm_up], actions[None, :warm_up], None, restart[:, :-1])
             now = z[warm_up][None]
             dreamt = []
             for k in range(horizon):
-                prediction, state = mdnrnn(now[None], actions[None, None, warm_up + k], state)
+                prediction, state = mdnrnn(
+                    now[None], actions[None, None, warm_up + k], state, restart[:, -1:]
+                )
                 uniform = torch.rand(1, 1, z.shape[1], generator=generator)
                 normal = torch.randn(1, 1, z.shape[1], generator=generator)
                 now = sample_mixture(prediction, uniform, normal, tau)[0]
                 dreamt.append(now[0])
             truth = z[warm_up + 1 : warm_up + horizon + 1]
-            errors.append(((torch.stack(dreamt) - truth)[:, active] / deviation).square().mean(1))
-            copied.append(((z[warm_up] - truth)[:, active] / deviation).square().mean(1))
+            errors.append(squares(torch.stack(dreamt), truth))
+            copied.append(squares(z[warm_up][None], truth))
         first += steps
     if not errors:
         raise ValueError(f"no episode is longer than {warm_up + horizon} steps")

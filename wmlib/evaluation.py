@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
-from wmlib.config import EvaluateConfig
+from wmlib.config import EvaluateConfig, Machine, Task
 from wmlib.controller import Controller
-from wmlib.rollouts import game_versions
+from wmlib.envs import GameKind, open_games
+from wmlib.rollouts import POLICIES, game_versions, record
 from wmlib.runlog import RunLog
 from wmlib.worlds import World, play
 
@@ -25,6 +26,7 @@ class Score:
     ci95: tuple[float, float]
     returns: list[float]
     versions: dict[str, str]
+    player: str = "agent"
 
     def __str__(self) -> str:
         low, high = self.ci95
@@ -46,12 +48,15 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def score_of(returns: np.ndarray, task: str, world: str, first_seed: int) -> Score:
+def score_of(
+    returns: np.ndarray, task: str, world: str, first_seed: int, player: str = "agent"
+) -> Score:
     low, high = bootstrap_interval(returns)
     return Score(
         task, world, len(returns), first_seed, round(float(np.mean(returns)), 2),
         round(float(np.std(returns, ddof=1)), 2), (round(low, 2), round(high, 2)),
         [round(float(r), 2) for r in returns], game_versions() | {"torch": torch.__version__},
+        player,
     )  # fmt: skip
 
 
@@ -78,3 +83,20 @@ def evaluate(
 
         returns = play(world, controller, params[None], seeds, on_finish=show)[0]
     return score_of(returns, controller.task.name, name, config.first_seed)
+
+
+def evaluate_explorer(
+    task: Task, policy: str, config: EvaluateConfig, machine: Machine, log: RunLog, kind: GameKind
+) -> Score:
+    """Score an explorer (see `CollectConfig.policy`) in the game: what chance alone gets."""
+    lanes = min(machine.lanes, config.episodes)
+    seeds = [config.first_seed + game for game in range(config.episodes)]
+    returns = dict.fromkeys(seeds, 0.0)
+    with (
+        open_games(task.name, lanes, machine.worker_count, kind, task.game_options) as games,
+        log.bar(config.episodes, "evaluate", "episodes") as bar,
+    ):
+        for episode in record(games, POLICIES[policy](task, lanes), seeds, config.horizon):
+            returns[episode.seed] = float(episode.rewards.sum(dtype=float))
+            bar.update()
+    return score_of(np.array(list(returns.values())), task.name, "real", config.first_seed, policy)

@@ -16,8 +16,10 @@ from torch import Tensor
 from wmlib.artifacts import expect, load_tensors, save_tensors
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig
 from wmlib.controller import Controller
+from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
-from wmlib.training import seed_of
+from wmlib.training import seed_of, uses_bfloat16
+from wmlib.worlds import DreamStarts, DreamWorld
 
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 """evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
@@ -183,6 +185,22 @@ def evolve(
             bar.update()
     progress.last = space.params(strategy.mean[None])[0]
     return progress
+
+
+def dream_of(
+    config: EvolutionConfig, mdnrnn: MDNRNN, starts: DreamStarts, end_weight: float
+) -> DreamWorld:
+    """M's dream, wide enough for a whole generation at once.
+
+    Args:
+        end_weight: see `DreamWorld`.
+    """
+    lanes = config.population * config.episodes
+    half = uses_bfloat16(config.precision, torch.device("cpu"))
+    return DreamWorld(
+        mdnrnn, starts, lanes, config.horizon, config.temperature, config.end, end_weight,
+        dtype=torch.bfloat16 if half else torch.float32,
+    )  # fmt: skip
 
 
 def generation_seeds(config: EvolutionConfig, stage: str, seed: int, generation: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 
 from wmlib.agent import load_agent
 from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
-from wmlib.config import EvaluateConfig, Machine, StageName
+from wmlib.config import MAKE_C, TASKS, EvaluateConfig, Machine, StageName
 from wmlib.envs.games import GameKind
 from wmlib.evaluation import Score, evaluate
 from wmlib.rollouts import game_versions
@@ -22,9 +22,10 @@ from wmlib.runlog import RunLog, read_events
 from wmlib.worlds import RealWorld
 
 WEIGHTS = ("vae", "mdnrnn", "dream_starts")
-"""Files that are shipped in half precision. C stays as it is: it has 867 numbers."""
-CONTROLLERS = {"controller": "score", "controller_dream": "score_dream"}
-"""The controllers that are shipped and the files of their scores; the second learned in dreams alone."""
+"""Files that are shipped in half precision. C stays as it is: it has 867 numbers, or 1,088."""
+SCORES = {"controller": "score", "controller_dream": "score_dream"}
+"""The controllers that are shipped and the files of their scores. The second learned in dreams alone;
+where the first did so too, there is no second."""
 
 _MADE_WITH = ("torch", "numpy", "cma", "envpool")
 
@@ -45,13 +46,15 @@ def export_run(
     """
     run, out = Path(run), Path(out)
     remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
-    stages = stages_of(run, remedy)
-    # C goes on learning, and still in dreams, in the rounds.
-    dreamer = "controller_rounds" if "rounds" in stages else "controller_dream"
-    last = [stage for stage in stages if stage in ("dream", "rounds", "real")][-1]
+    stages = config_of(run, remedy)["stages"]
+    last = [stage for stage in stages if stage in MAKE_C][-1]
+    sources = {name: name for name in (*WEIGHTS, "controller")}
+    dreams = [stage for stage in stages if stage in MAKE_C and stage != "real"]
+    if last == "real" and dreams:  # before it, C learned in dreams, in the last of these the longest
+        sources["controller_dream"] = f"controller_{dreams[-1]}"
     with _neighbour(out) as new:
-        for name in (*WEIGHTS, *CONTROLLERS):
-            source = run / f"{dreamer if name == 'controller_dream' else name}.safetensors"
+        for name, source_name in sources.items():
+            source = run / f"{source_name}.safetensors"
             tensors, about = load_tensors(source, remedy)
             if name == "controller" and about.get("stage") != last:
                 raise ArtifactError(f"{source} is of {about.get('stage')}, not yet of {last}; {remedy}")
@@ -59,24 +62,29 @@ def export_run(
                 tensors = {key: value.to(torch.float16) for key, value in tensors.items()}
             save_tensors(new / f"{name}.safetensors", tensors, about)
         scores = {}
-        for name, score_file in CONTROLLERS.items():
+        for name in [name for name in sources if name in SCORES]:
             score = _score(new, f"{name}.safetensors", config, game, machine)
-            save_json(new / f"{score_file}.json", score.as_dict())
+            save_json(new / f"{SCORES[name]}.json", score.as_dict())
             scores[name] = score
-        save_json(new / "manifest.json", _manifest(run, new, command, game, scores))
+        for name, score_file in SCORES.items():  # of an earlier agent, which had more of them
+            if name not in sources:
+                (out / f"{name}.safetensors").unlink(missing_ok=True)
+                (out / f"{score_file}.json").unlink(missing_ok=True)
+        save_json(new / "manifest.json", _manifest(run, new, command, game, scores, sorted(sources)))
     return scores
 
 
-def stages_of(run: Path, remedy: str) -> list[str]:
-    """The stages of a run's configuration."""
+def config_of(run: Path, remedy: str) -> dict:
+    """A run's configuration, task and stages checked."""
     path = run / "config.json"
     config = load_json(path, remedy)
     stages = config.get("stages") if isinstance(config, dict) else None
-    if not isinstance(stages, list) or not all(stage in get_args(StageName) for stage in stages):
+    known = isinstance(stages, list) and all(stage in get_args(StageName) for stage in stages)
+    if not known or config.get("task") not in TASKS:
         raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
-    if not set(stages) & {"dream", "rounds", "real"}:
+    if set(stages).isdisjoint(MAKE_C):
         raise ArtifactError(f"{path}: none of its stages makes a controller; {remedy}")
-    return stages
+    return config
 
 
 @contextlib.contextmanager
@@ -100,8 +108,10 @@ def _score(folder: Path, controller: str, config: EvaluateConfig, game: GameKind
         return evaluate(world, agent.controller, agent.params, config, RunLog())
 
 
-def _manifest(run: Path, out: Path, command: str, game: GameKind, scores: dict[str, Score]) -> dict:
-    files = [f"{name}.safetensors" for name in (*WEIGHTS, *CONTROLLERS)]
+def _manifest(
+    run: Path, out: Path, command: str, game: GameKind, scores: dict[str, Score], names: list[str]
+) -> dict:
+    files = [f"{name}.safetensors" for name in names]
     summary = ("n", "first_seed", "mean", "sd", "ci95")
     return {
         "command": command,

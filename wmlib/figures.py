@@ -239,7 +239,7 @@ def reward_lines(rewards: dict[str, np.ndarray], title: str) -> Figure:
 def score_histogram(returns: np.ndarray, interval: tuple[float, float], title: str) -> Figure:
     """All the returns of a score, its mean and the mean's interval."""
     figure, (ax,) = _figure(7, 3.2)
-    ax.hist(returns, bins=np.arange(-100, 1001, 50), color=BLUE, alpha=0.85)
+    ax.hist(returns, bins=np.linspace(-100, max(1000, np.max(returns)), 23), color=BLUE, alpha=0.85)
     ax.axvline(np.mean(returns), color=ORANGE, lw=2, label=f"mean {np.mean(returns):.0f}")
     ax.axvspan(*interval, color=ORANGE, alpha=0.3, label="95 % interval of the mean")
     ax.set_xlabel("points in a game")

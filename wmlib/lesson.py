@@ -8,13 +8,15 @@ from pathlib import Path
 
 from wmlib.agent import Agent, load_agent
 from wmlib.artifacts import REFERENCE
-from wmlib.config import RunConfig, StageName, find_profile
+from wmlib.config import RunConfig, StageName
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.pipeline import Pipeline
+from wmlib.profiles import find_profile
 from wmlib.runfolder import dream_starts
 from wmlib.runlog import RunLog, read_events
-from wmlib.training import Sequences, best_device, encode_store
+from wmlib.sequences import Sequences
+from wmlib.training import best_device, encode_store
 from wmlib.vae import VAE
 from wmlib.worlds import DreamStarts
 
@@ -23,6 +25,9 @@ _LEAVES = {
     "vae": "stages/vae.safetensors",
     "mdnrnn": "stages/mdnrnn.safetensors",
     "dream": "controller_dream.safetensors",
+    "iterate": "controller_iterate.safetensors",
+    "rounds": "controller_rounds.safetensors",
+    "real": "controller_real.safetensors",
     "evaluate": "score.json",
 }
 """What a stage leaves in a run folder when it is done."""
@@ -78,12 +83,12 @@ class Lesson:
     def sequences(self) -> Sequences:
         """The episodes, encoded by V."""
         if self.own:
-            return Pipeline(self.config, self.run).files.sequences()
+            return Pipeline(self.config, self.run).files.sequences("mdnrnn")
         return encode_store(self.vae(), self.episodes(), RunLog(quiet=True))
 
     def vae(self) -> VAE:
         if self.own:
-            return Pipeline(self.config, self.run, quiet=True).files.load_vae()
+            return Pipeline(self.config, self.run, quiet=True).files.load_vae("mdnrnn")
         return self.agent().vae
 
     def mdnrnn(self) -> MDNRNN:
@@ -104,7 +109,7 @@ class Lesson:
 
 def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Lesson:
     """Read WMLIB_PROFILE (by default laptop) and WMLIB_RUN_DIR (by default runs/course-<profile>), and
-    say what the notebook stands on.
+    say what the notebook stands on. Doom's run is the folder takecover in there.
 
     Args:
         after: the stage that your run folder must hold; without it what is shipped is taken. None needs
@@ -117,6 +122,7 @@ def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Less
     config = find_profile(profile, task)
     default = REFERENCE.parents[1] / "runs" / f"course-{profile}"
     run = Path(os.environ.get("WMLIB_RUN_DIR") or default)
+    run = run if task == "carracing" else run / task
     own = after is None or (run / _LEAVES[after]).exists()
     print(f"profile {profile}; Python {platform.python_version()}; device {best_device()}")
     print(", ".join(f"{name} {version(name)}" for name in ("torch", "gymnasium", "wmlib")))

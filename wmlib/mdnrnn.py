@@ -123,22 +123,23 @@ class Imagination:
         """From step t to t + 1.
 
         Args:
-            seen: (N, z and action and perhaps restart). h, c: (N, H).
+            seen: (N, z and action and perhaps restart); N is at most `lanes`. h, c: (N, H).
             uniform, normal: (N, Z), the luck of this step.
 
         Returns:
             z (N, Z), h and c (N, H), and the outputs of the heads (N, 0 to 2): reward, logit of the end.
         """
         Z, K, H = self.task.z_size, self.task.mixtures, self.task.hidden_size
-        self.inputs[:, : -H - 1] = seen
-        self.inputs[:, -H - 1 : -1] = h
-        torch.mm(self.inputs, self.weight, out=self.gates)
-        i, f, g, o = self.gates.float().sigmoid_().chunk(4, 1)
+        inputs, gates, out = (x[: len(seen)] for x in (self.inputs, self.gates, self.out))
+        inputs[:, : -H - 1] = seen
+        inputs[:, -H - 1 : -1] = h
+        torch.mm(inputs, self.weight, out=gates)
+        i, f, g, o = gates.float().sigmoid_().chunk(4, 1)
         c = torch.addcmul(f * c, i, 2 * g - 1)
         h = o * (2 * (2 * c).sigmoid_() - 1)
-        self.inputs[:, -H - 1 : -1] = h
-        torch.mm(self.inputs[:, -H - 1 :], self.head, out=self.out)
-        out = self.out.float()
+        inputs[:, -H - 1 : -1] = h
+        torch.mm(inputs[:, -H - 1 :], self.head, out=out)
+        out = out.float()
         logits, mu, logsigma = out[:, : 3 * Z * K].view(-1, 3, K, Z).unbind(1)  # (N, K, Z) each
         weights = ((logits - logits.amax(1, keepdim=True)) / self.tau).exp_()
         cumulative = weights.cumsum(1)

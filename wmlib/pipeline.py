@@ -16,20 +16,22 @@ import torch
 
 from wmlib.agent import load_agent
 from wmlib.artifacts import REFERENCE, save_json
-from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, find_task
+from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, StageName, find_task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
 from wmlib.evaluation import evaluate
-from wmlib.evolution import SearchSpace, evolve
+from wmlib.evolution import SearchSpace, dream_of, evolve
+from wmlib.iterate import Player, learn_on
 from wmlib.mdnrnn import MDNRNN
+from wmlib.recording import record
 from wmlib.rollouts import NoisyController, collect
-from wmlib.rounds import record, run_rounds
+from wmlib.rounds import run_rounds
 from wmlib.runfolder import RunFolder, dream_starts
 from wmlib.runlog import RunLog
 from wmlib.training import seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE
-from wmlib.worlds import DreamWorld, RealWorld, play
+from wmlib.worlds import RealWorld, play
 
 
 class Pipeline:
@@ -60,8 +62,9 @@ class Pipeline:
         self.log.event(stage, 0, began=True)
         {
             "collect": self._collect, "vae": self._vae, "mdnrnn": self._mdnrnn,
-            "dream": lambda: self._evolve("dream"), "rounds": self._rounds,
-            "real": lambda: self._evolve("real"), "evaluate": self._evaluate,
+            "dream": lambda: self._evolve("dream", self.config.dream), "iterate": self._iterate,
+            "rounds": self._rounds, "real": lambda: self._evolve("real", self.config.real),
+            "evaluate": self._evaluate,
         }[stage]()  # fmt: skip
         seconds = round(time.monotonic() - began, 1)
         self.log.event(stage, -1, done=True, wall_seconds=seconds)
@@ -88,18 +91,35 @@ class Pipeline:
             store, self.task, self.config.vae, self.config.seed, self.log,
             self.files.checkpoint("vae"), self.config.stage_hash("vae"),
         )  # fmt: skip
-        self.files.save_weights("vae", vae.state_dict())
-        self.files.save_starts(dream_starts(vae, store))
+        self.files.save_vae("vae", vae)
+        self.files.save_starts("vae", dream_starts(vae, store))
 
     def _mdnrnn(self) -> None:
         mdnrnn = train_mdnrnn(
-            self.files.sequences(), self.task, self.config.mdnrnn, self.config.seed, self.log,
+            self.files.sequences("mdnrnn"), self.task, self.config.mdnrnn, self.config.seed, self.log,
             self.files.checkpoint("mdnrnn"), self.config.stage_hash("mdnrnn"),
         )  # fmt: skip
-        self.files.save_weights("mdnrnn", mdnrnn.state_dict())
+        self.files.save_mdnrnn("mdnrnn", mdnrnn)
+
+    def _iterate(self) -> None:
+        files, config = self.files, self.config.iterate
+        before = self.config.stages_before("iterate")[-1]
+        player = Player(
+            files.load_vae("iterate"), files.load_mdnrnn("iterate"), self.controller,
+            files.load_driver("iterate")[None],
+        )  # fmt: skip
+        vae, mdnrnn = learn_on(
+            config, player, files.store(), self.config.machine, self.folder / "iterate",
+            self.config.seed, self.log, self.config.stage_hash(before),
+            self._endless("iterate", config.dream).stage_hash("iterate"),
+        )  # fmt: skip
+        self._evolve("iterate", config.dream, vae, mdnrnn)
+        files.save_vae("iterate", vae)
+        files.save_starts("iterate", dream_starts(vae, files.store()))
+        files.save_mdnrnn("iterate", mdnrnn)
 
     def _rounds(self) -> None:
-        vae, config = self.files.load_vae(), self.config.rounds
+        vae, config = self.files.load_vae("rounds"), self.config.rounds
 
         def open_world(mdnrnn: MDNRNN, games: int) -> RealWorld:
             return self._open_world(vae, mdnrnn, games, config.horizon, self.config.machine.backend)
@@ -108,10 +128,10 @@ class Pipeline:
         one = dataclasses.replace(self.config, rounds=dataclasses.replace(config, rounds=1))
         mdnrnn, params = run_rounds(
             config, open_world, self.files.load_mdnrnn("rounds"), self.controller,
-            self.files.load_driver("rounds"), self.files.sequences(), self.folder / "rounds",
+            self.files.load_driver("rounds"), self.files.sequences("rounds"), self.folder / "rounds",
             self.config.seed, self.log, one.stage_hash("rounds"),
         )  # fmt: skip
-        self.files.save_weights("rounds", mdnrnn.state_dict())
+        self.files.save_mdnrnn("rounds", mdnrnn)
         self.files.save_driver("rounds", params)
 
     def _evaluate(self) -> None:
@@ -124,23 +144,35 @@ class Pipeline:
         save_json(self.folder / "score.json", score.as_dict())
         self.log.say(f"score: {score}")
 
-    def _evolve(self, stage: str) -> None:
-        config: EvolutionConfig = getattr(self.config, stage)
-        vae, mdnrnn = self.files.load_vae(), self.files.load_mdnrnn(stage)
+    def _evolve(
+        self,
+        stage: StageName,
+        config: EvolutionConfig,
+        vae: VAE | None = None,
+        mdnrnn: MDNRNN | None = None,
+    ) -> None:
+        """Evolve C with the given V and M, or the newest ones before the stage."""
+        vae, mdnrnn = vae or self.files.load_vae(stage), mdnrnn or self.files.load_mdnrnn(stage)
         origin = torch.zeros(self.controller.size)
         if config.start == "previous":
             origin = self.files.load_driver(stage)
         with self._evaluators(stage, config, vae, mdnrnn) as (score_candidates, validate):
             space = self._search_space(stage, config, origin, vae, mdnrnn)
             # Nothing in a generation depends on how many follow, so a run can be given more of them.
-            endless = dataclasses.replace(
-                self.config, **{stage: dataclasses.replace(config, generations=1)}
-            )
             progress = evolve(
                 config, space, score_candidates, validate, stage, self.config.seed, self.log,
-                self.files.checkpoint(stage), endless.stage_hash(stage),
+                self.files.checkpoint(stage), self._endless(stage, config).stage_hash(stage),
             )  # fmt: skip
         self.files.save_driver(stage, progress.best, progress.best_score)
+
+    def _endless(self, stage: StageName, config: EvolutionConfig) -> RunConfig:
+        """The run's configuration, whatever the number of generations in this stage."""
+        one = dataclasses.replace(config, generations=1)
+        if stage == "iterate":
+            return dataclasses.replace(
+                self.config, iterate=dataclasses.replace(self.config.iterate, dream=one)
+            )
+        return dataclasses.replace(self.config, **{stage: one})
 
     def _search_space(
         self, stage: str, config: EvolutionConfig, origin: torch.Tensor, vae: VAE, mdnrnn: MDNRNN
@@ -149,7 +181,7 @@ class Pipeline:
         if config.components < 0:
             return SearchSpace.plain(self.controller, origin)
         if config.start == "zero":
-            seen = self.files.sequences()
+            seen = self.files.sequences(stage)
         else:
             games, backend = config.population, self.config.machine.backend
             with self._open_world(vae, mdnrnn, games, config.horizon, backend) as world:
@@ -180,12 +212,13 @@ class Pipeline:
         with contextlib.ExitStack() as stack:
             # Candidates may be tried on a look-alike; which one is kept, the game itself decides.
             judge = real_world(config.validation_episodes, config.validation_horizon, "exact")
-            games = config.population * config.episodes
             if config.world == "dream":
                 starts = dream_starts(vae, self.files.store())
-                world = DreamWorld(mdnrnn, starts, games, config.horizon, config.temperature)
+                weight = self.files.end_weight(stage)
+                world = dream_of(config, mdnrnn, starts, weight)
             else:
-                world = real_world(games, config.horizon, self.config.machine.backend)
+                games, backend = config.population * config.episodes, self.config.machine.backend
+                world = real_world(games, config.horizon, backend)
 
             def score_candidates(params: torch.Tensor, seeds: np.ndarray) -> np.ndarray:
                 return play(world, self.controller, params, seeds, config.patience)

@@ -17,6 +17,14 @@ from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, World
 Where = Literal["dream", "game", "both"]
 Driver = Literal["agent", "you"]
 
+STEERING: dict[str, dict[str, str]] = {
+    "carracing": {"left": "steer left", "up": "gas", "down": "brake", "right": "steer right"},
+    "takecover": {"left": "step left", "right": "step right"},
+}
+"""Of each task, the keys with which you play it, and what they do."""
+ACTIONS = {"carracing": ("steer", "gas", "brake"), "takecover": ("step",)}
+"""What the numbers of an action are called."""
+
 _PARTED_FOR = 10
 """Frames in a row that the dream has to be beside the game before it counts as parted."""
 
@@ -91,7 +99,7 @@ class Session:
 
     Args:
         seed: of the track, and of the dream's chance.
-        horizon: frames after which an episode is cut.
+        horizon: frames after which an episode is cut; by default the task's own number.
         tau: the dream's temperature.
         chunk: size of the batches of V and M in the game (see `Perception`); 1 is quickest here.
     """
@@ -102,10 +110,11 @@ class Session:
         where: Where = "dream",
         driver: Driver = "agent",
         seed: int = 1_500_000,
-        horizon: int = 1000,
+        horizon: int | None = None,
         tau: float = 1.0,
         chunk: int = CHUNK,
     ):
+        horizon = agent.task.horizon if horizon is None else horizon
         chosen = {"where": where, "driver": driver, "seed": seed, "horizon": horizon, "tau": tau}
         for name, value in chosen.items():
             _check(name, value)
@@ -154,7 +163,7 @@ class Session:
         return self._look(None)
 
     def step(self, keys: Collection[str] = ()) -> View:
-        """One frame; none after the end. `keys`: which of "left", "right", "up", "down" are held."""
+        """One frame; none after the end. `keys`: which of the task's are held (see `STEERING`)."""
         if self.view.over:
             return self.view
         if not self._whole():
@@ -222,7 +231,7 @@ class Session:
     @torch.inference_mode()
     def _glance(self, name: str, reward: float, total: float, over: bool) -> Glance:
         said = self.agent.mdnrnn.predict(self._features[name][0, -self.agent.task.hidden_size :])
-        foreseen = 0.0 if said.reward is None else float(said.reward)
+        foreseen = 1.0 if said.reward is None else float(said.reward)  # where to survive is what counts
         end = 0.0 if said.done_logit is None else float(said.done_logit.sigmoid())
         frame = self._worlds()[name].pictures()[0]
         return Glance(frame, reward, foreseen, end, total + reward, over)
@@ -252,7 +261,10 @@ class Session:
         return self.agent.controller.act(self.agent.params[None], features)[0]  # (1, A)
 
     def _steer(self, keys: set[str]) -> Tensor:
-        """Steering follows the keys with some delay: full lock at once would spin the car."""
+        """A step to the side is at once. A car's steering follows the keys with some delay: full lock at
+        once would spin it."""
+        if self.agent.task.name == "takecover":
+            return torch.tensor([[float("right" in keys) - float("left" in keys)]])
         wanted = 0.7 * (("right" in keys) - ("left" in keys))
         self._steering += float(np.clip(wanted - self._steering, -0.15, 0.15))
         gas, brake = 0.5 * ("up" in keys), 0.8 * ("down" in keys)

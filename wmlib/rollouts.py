@@ -100,22 +100,47 @@ class WhitePolicy(NoisePolicy):
 class UniformPolicy:
     """An action drawn evenly from -1 to 1 and held for 1 to 10 frames (the paper's way in Doom)."""
 
+    longest = 10
+
+    def longest_of(self, rng: np.random.Generator) -> int:
+        """The most frames that a game's actions are held."""
+        return self.longest
+
     def __init__(self, task: Task, lanes: int):
         self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
         self.actions = np.zeros((lanes, task.action_size), np.float32)
         self.left = np.zeros(lanes, int)  # frames that the action still holds
+        self.most = np.zeros(lanes, int)  # frames that an action of this game holds at most
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
         for lane in np.flatnonzero(lanes):
             self.rngs[lane] = np.random.default_rng([seeds[lane], 7])
+            self.most[lane] = self.longest_of(self.rngs[lane])
             self.left[lane] = 0
 
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         for lane in np.flatnonzero(active & (self.left == 0)):
             self.actions[lane] = self.rngs[lane].uniform(-1, 1, self.actions.shape[1])
-            self.left[lane] = self.rngs[lane].integers(1, 11)
+            self.left[lane] = self.rngs[lane].integers(1, self.most[lane] + 1)
         self.left -= active
         return self.actions.copy()
+
+
+class StrafingPolicy(UniformPolicy):
+    """As uniform, but some games hold an action far longer: at most 10 to 160 frames, each game its own.
+
+    Ten frames are a third of a second. Who has never run for longer does not know that the room has
+    walls: in its dream one could run on for ever, and nothing would ever hit.
+    """
+
+    def longest_of(self, rng: np.random.Generator) -> int:
+        return round(10 * 16 ** rng.random())
+
+
+class FreshPolicy(UniformPolicy):
+    """An action drawn evenly from -1 to 1 at every frame: the chance that scores are compared with."""
+
+    longest = 1
 
 
 class NoisyController:
@@ -146,7 +171,8 @@ class NoisyController:
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         self.perception.see(active, frames)
         features = self.perception.features()
-        chosen = self.controller.act(self.params, features[None])[0].numpy()
+        params = self.params.expand(len(features), -1)  # a product a lane, as in `play`
+        chosen = self.controller.act(params, features[:, None])[:, 0].numpy()
         explored = self.explorer.act(active, frames)
         actions = ((1 - self.noise) * chosen + self.noise * explored).astype(np.float32)
         self.perception.advance(torch.from_numpy(actions))
@@ -155,6 +181,7 @@ class NoisyController:
 
 POLICIES = {
     "brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy, "uniform": UniformPolicy,
+    "strafing": StrafingPolicy, "fresh": FreshPolicy,
 }  # fmt: skip
 
 
@@ -166,6 +193,7 @@ def collect(
     log: RunLog,
     make_policy: Callable[[int], Policy] | None = None,
     digest: str = "",
+    stage: str = "collect",
 ) -> EpisodeStore:
     """Record `config.episodes` games into `folder`; those that are there already are kept.
 
@@ -189,19 +217,19 @@ def collect(
     about = {"policy": config.policy, "task": task.name, "digest": digest, **game_versions()}
     with (
         open_games(task.name, lanes, machine.worker_count, machine.backend, task.game_options) as games,
-        log.bar(len(wanted), "collect", "episodes", len(wanted) - len(missing)) as bar,
+        log.bar(len(wanted), stage, "episodes", len(wanted) - len(missing)) as bar,
     ):
-        for episode in _record(games, policy, missing, config.horizon):
+        for episode in record(games, policy, missing, config.horizon):
             store.add(episode, about)
-            log.event("collect", len(store), seed=episode.seed, length=len(episode))
+            log.event(stage, len(store), seed=episode.seed, length=len(episode))
             bar.update()
     return store
 
 
-def _record(
+def record(
     games: Games | EnvPoolGames, policy: Policy, seeds: list[int], horizon: int
 ) -> Iterator[Episode]:
-    """Play all seeds, and yield each episode as it ends."""
+    """Play all seeds, at least as many as there are lanes, and yield each episode as it ends."""
     queue = list(seeds)
     lanes = games.lanes
     seed_of_lane = [queue.pop(0) for _ in range(lanes)]

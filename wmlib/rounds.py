@@ -10,128 +10,26 @@ rule of its own; M learns what difference the rule makes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import VALIDATION_SEEDS, RoundsConfig, Task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
-from wmlib.evolution import SearchSpace, evolve
+from wmlib.evolution import SearchSpace, dream_of, evolve
 from wmlib.mdnrnn import MDNRNN, Stepper
+from wmlib.recording import record, returns_of
 from wmlib.runlog import RunLog
-from wmlib.training import Sequences, seed_of, train_mdnrnn
+from wmlib.sequences import Blend, Sequences, join
+from wmlib.training import seed_of, train_mdnrnn
 from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
 
 STAGE = "rounds"
 _STARTS_OF_A_GAME = 8
-
-
-@dataclass(frozen=True)
-class Blend:
-    """Two sets of sequences, of which the second makes up a fixed `share` of every batch.
-
-    It has what `train_mdnrnn` asks of its data.
-    """
-
-    first: Sequences
-    second: Sequences
-    share: float
-
-    def __post_init__(self):
-        for name in ("mu", "logvar", "actions", "rewards", "dones"):
-            both = torch.cat([getattr(self.first, name), getattr(self.second, name)])
-            object.__setattr__(self, name, both)
-
-    def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        of_second = round(count * self.share)
-        frames, steps, mask = self.first.batch(rng, count - of_second, length)
-        more_frames, more_steps, more_mask = self.second.batch(rng, of_second, length)
-        return (
-            torch.cat([frames, more_frames + len(self.first.mu)]),
-            torch.cat([steps, more_steps + len(self.first.actions)]),
-            torch.cat([mask, more_mask]),
-        )
-
-
-def join(parts: list[Sequences]) -> Sequences:
-    """Episodes of all parts, one after the other."""
-    names = [f.name for f in fields(Sequences) if f.name != "lengths"]
-    tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
-    return Sequences(**tensors, lengths=[n for part in parts for n in part.lengths])
-
-
-def record(
-    world: RealWorld,
-    controller: Controller,
-    params: Tensor,
-    seeds: np.ndarray,
-    patience: int = 0,
-    log: RunLog | None = None,
-) -> Sequences:
-    """One game of each controller, kept as what V saw of it; as many at once as the world has lanes.
-
-    Args:
-        params: (N, D). seeds: (N,).
-        patience: end a game after so many steps without a positive reward; 0 never does.
-    """
-    log = log or RunLog(quiet=True)
-    with log.bar(len(params), STAGE, "games") as bar:
-        parts = [
-            _record_at_once(world, controller, some, seeds_of_some, patience, bar)
-            for some, seeds_of_some in zip(
-                params.split(world.lanes), torch.as_tensor(seeds).split(world.lanes), strict=True
-            )
-        ]
-    return join(parts)
-
-
-def _record_at_once(
-    world: RealWorld, controller: Controller, params: Tensor, seeds: Tensor, patience: int, bar: tqdm
-) -> Sequences:
-    """`record`, of no more games than the world has lanes."""
-    games = len(params)
-    spare = world.lanes - games
-    playing = np.arange(world.lanes) < games
-    params = torch.cat([params, params[:1].expand(spare, -1)])
-    lane_seeds = [*seeds.tolist(), *[None] * spare]
-    features, _ = world.reset(seed=lane_seeds, options={"reset_mask": playing.copy()})
-    see = world.perception
-    mus, logvars, actions, rewards, dones = [see.z.clone()], [see.logvar.clone()], [], [], []
-    lengths, waited = np.zeros(world.lanes, int), np.zeros(world.lanes, int)
-    while playing.any():
-        action = controller.act(params, features[:, None])[:, 0]
-        features, reward, terminated, truncated, _ = world.step(action)
-        mus.append(see.z.clone())
-        logvars.append(see.logvar.clone())
-        actions.append(action)
-        rewards.append(torch.from_numpy(np.array(reward, np.float32)))
-        dones.append(torch.from_numpy((terminated & playing).astype(np.float32)))
-        lengths += playing
-        waited = np.where(reward > 0, 0, waited + 1)
-        bored = (waited >= patience) if patience else np.zeros(world.lanes, bool)
-        finished = playing & (terminated | truncated | bored)
-        world.stop(finished)
-        playing &= ~finished
-        bar.update(int(finished.sum()))
-
-    def cut(steps: list[Tensor], extra: int = 0) -> Tensor:
-        whole = torch.stack(steps, 1)  # (N, T, ...)
-        return torch.cat([whole[lane, : n + extra] for lane, n in enumerate(lengths[:games])])
-
-    return Sequences(
-        cut(mus, 1), cut(logvars, 1), cut(actions), cut(rewards), cut(dones), lengths[:games].tolist()
-    )
-
-
-def returns_of(data: Sequences) -> np.ndarray:
-    """The sum of rewards of each episode."""
-    return np.array([float(part.sum()) for part in data.rewards.split(data.lengths)])
 
 
 @torch.inference_mode()
@@ -196,7 +94,7 @@ def run_rounds(
     def play_games(params: Tensor, rng: np.random.Generator) -> Sequences:
         seeds = rng.integers(0, VALIDATION_SEEDS, len(params))
         with open_world(mdnrnn, len(params)) as world:
-            return record(world, controller, params, seeds, config.patience, log)
+            return record(world, controller, params, seeds, config.patience, log, STAGE)
 
     selves = max(1, config.games // 8)
     for number in range(first, config.rounds):
@@ -230,11 +128,10 @@ def run_rounds(
             blend, mdnrnn.task, config.mdnrnn, seed_of(seed, STAGE, number), log,
             folder / "mdnrnn.safetensors", f"{digest}-{number}", STAGE, mdnrnn,
         ).eval()  # fmt: skip
-        lanes = config.dream.population * config.dream.episodes
         # A generator of its own: a round that is taken up again does not draw its games anew.
         chance = np.random.default_rng(seed_of(seed, STAGE, number, "moments"))
         starts = moments(mdnrnn, games, chance)
-        dream = DreamWorld(mdnrnn, starts, lanes, config.dream.horizon, config.dream.temperature)
+        dream = dream_of(config.dream, mdnrnn, starts, config.mdnrnn.done_positive_weight)
 
         def score(candidates: Tensor, seeds: np.ndarray, dream: DreamWorld = dream) -> np.ndarray:
             return play(dream, controller, candidates, seeds)

@@ -2,15 +2,14 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from wmlib.artifacts import (
     ArtifactError,
+    alone,
     expect,
     load_json,
     load_module,
@@ -18,16 +17,16 @@ from wmlib.artifacts import (
     save_json,
     save_tensors,
 )
-from wmlib.config import RunConfig, find_task
+from wmlib.config import MAKE_C, MAKE_M, MAKE_V, RunConfig, StageName, find_task
 from wmlib.controller import Controller
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
-from wmlib.training import Sequences, encode_store
+from wmlib.sequences import Sequences
+from wmlib.training import encode_store, encoded
 from wmlib.vae import VAE, to_images
 from wmlib.worlds import DreamStarts
 
-_MAKE_M = ("mdnrnn", "rounds")
 _REMEDY = "delete it and run the same command as before: what is missing is made again"
 
 
@@ -43,29 +42,9 @@ class RunFolder:
         self.config, self.path, self.log = config, Path(path), log
         self.task = find_task(config.task)
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes from running a stage in this folder. A kill gives it free again.
-
-        Raises:
-            ArtifactError: one is at it already.
-        """
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise ArtifactError(
-                f"another run is at work in {self.path}; let it end, or choose another --run-dir"
-            ) from None
-        except OSError as error:
-            raise ArtifactError(
-                f"{self.path} can't be written ({error.strerror}); choose another --run-dir"
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes from running a stage in this folder."""
+        return alone(self.path)
 
     # Stages
 
@@ -96,8 +75,14 @@ class RunFolder:
         if stage == "evaluate":
             return [self.path / "score.json"]
         names = {
-            "vae": ["stages/vae", "vae", "dream_starts"],
+            "vae": ["stages/vae", "vae", "stages/vae_dream_starts", "dream_starts"],
             "mdnrnn": ["stages/mdnrnn", "mdnrnn"],
+            "iterate": [
+                "stages/iterate_vae",
+                "stages/iterate_dream_starts",
+                "stages/iterate",
+                "controller_iterate",
+            ],
             "rounds": ["stages/rounds", "controller_rounds"],
         }.get(stage, [f"controller_{stage}"])
         return [self.path / f"{name}.safetensors" for name in names]
@@ -123,61 +108,81 @@ class RunFolder:
 
     # V, M and C
 
-    def load_vae(self) -> VAE:
+    def load_vae(self, stage: StageName) -> VAE:
+        """The newest V that was there before the stage."""
         vae = VAE(self.task.z_size)
-        self._load_weights(vae, "vae")
+        load_module(vae, self._weights(self._newest_before(stage, MAKE_V), "vae"), _REMEDY)
         return vae.to(memory_format=torch.channels_last).eval()
 
-    def load_mdnrnn(self, stage: str) -> MDNRNN:
+    def load_mdnrnn(self, stage: StageName) -> MDNRNN:
         """The newest M that was there before the stage."""
         mdnrnn = MDNRNN(self.task)
-        before = self.config.stages_before(stage)
-        self._load_weights(mdnrnn, self._newest(before[-1], *_MAKE_M))
+        load_module(mdnrnn, self._weights(self._newest_before(stage, MAKE_M), "mdnrnn"), _REMEDY)
         return mdnrnn.eval()
 
-    def load_driver(self, stage: str) -> torch.Tensor:
+    def load_driver(self, stage: StageName) -> torch.Tensor:
         """The newest C, (D,), that was there before the stage."""
-        newest = self._newest(self.config.stages_before(stage)[-1], "dream", "rounds", "real")
-        path = self.path / f"controller_{newest}.safetensors"
+        path = self.path / f"controller_{self._newest_before(stage, MAKE_C)}.safetensors"
         tensors, _ = load_tensors(path, _REMEDY)
         size = Controller(self.task, self.config.controller).size
         expect(path, tensors, {"params": (size,)}, _REMEDY)
         return tensors["params"].float()
 
-    def save_weights(self, stage: str, weights: dict) -> None:
+    def save_vae(self, stage: StageName, vae: VAE) -> None:
         """For the stages to come; and under the plain name, for those who use the run."""
-        save_tensors(self._weights(stage), weights, self._about())
-        self._save("vae" if stage == "vae" else "mdnrnn", weights)
+        self._save_weights(stage, "vae", vae.state_dict())
 
-    def save_driver(self, stage: str, params: torch.Tensor, validated: float | None = None) -> None:
-        # Which M it goes with: a later stage may leave another one under the plain name.
-        about = {"stage": stage, "validated": validated, "mdnrnn": self._newest(stage, *_MAKE_M)}
+    def save_mdnrnn(self, stage: StageName, mdnrnn: MDNRNN) -> None:
+        """For the stages to come; and under the plain name, for those who use the run."""
+        self._save_weights(stage, "mdnrnn", mdnrnn.state_dict())
+
+    def save_driver(
+        self, stage: StageName, params: torch.Tensor, validated: float | None = None
+    ) -> None:
+        # What it goes with: a later stage may leave others under the plain names.
+        v, m = self._newest(stage, MAKE_V), self._newest(stage, MAKE_M)
+        newest = {"vae": v, "dream_starts": v, "mdnrnn": m}
+        weights = {kind: self._weights(maker, kind).name for kind, maker in newest.items()}
+        about = {"stage": stage, "validated": validated, "weights": weights}
+        about["end_weight"] = self.end_weight(stage)
         for name in (f"controller_{stage}", "controller"):
-            self._save(name, {"params": params}, about)
+            self._save(name, stage, {"params": params}, about)
 
-    def save_starts(self, starts: DreamStarts) -> None:
-        self._save("dream_starts", {"mu": starts.mu, "logvar": starts.logvar})
+    def end_weight(self, stage: StageName) -> float:
+        """How much more the ends weighed in the training of the newest M, up to the stage itself."""
+        maker = self._newest(stage, MAKE_M)
+        config = self.config.mdnrnn if maker == "mdnrnn" else getattr(self.config, maker).mdnrnn
+        return config.done_positive_weight
 
-    def _save(self, name: str, tensors: dict, about: dict | None = None) -> None:
-        save_tensors(self.path / f"{name}.safetensors", tensors, self._about() | (about or {}))
+    def save_starts(self, stage: StageName, starts: DreamStarts) -> None:
+        self._save_weights(stage, "dream_starts", {"mu": starts.mu, "logvar": starts.logvar})
 
-    def _newest(self, stage: str, *makers: str) -> str:
+    def _save_weights(self, stage: StageName, kind: str, weights: dict) -> None:
+        save_tensors(self._weights(stage, kind), weights, self._about(stage))
+        self._save(kind, stage, weights)
+
+    def _save(self, name: str, stage: StageName, tensors: dict, about: dict | None = None) -> None:
+        save_tensors(self.path / f"{name}.safetensors", tensors, self._about(stage) | (about or {}))
+
+    def _newest_before(self, stage: StageName, makers: tuple[StageName, ...]) -> StageName:
+        return self._newest(self.config.stages_before(stage)[-1], makers)
+
+    def _newest(self, stage: StageName, makers: tuple[StageName, ...]) -> StageName:
         """The last of these stages, up to `stage` itself. `RunConfig` sees to it that there is one."""
         until = (*self.config.stages_before(stage), stage)
         return [name for name in until if name in makers][-1]
 
-    def _load_weights(self, module: torch.nn.Module, stage: str) -> None:
-        load_module(module, self._weights(stage), _REMEDY)
+    def _weights(self, stage: StageName, kind: str) -> Path:
+        name = stage if kind in (stage, "mdnrnn") else f"{stage}_{kind}"
+        return self.path / "stages" / f"{name}.safetensors"
 
-    def _weights(self, stage: str) -> Path:
-        return self.path / "stages" / f"{stage}.safetensors"
-
-    def _about(self) -> dict:
+    def _about(self, stage: StageName) -> dict:
         return {
             "task": self.task.name,
             "seed": self.config.seed,
             "controller": dataclasses.asdict(self.config.controller),
-            "vae": self.config.stage_hash("vae"),  # files of one agent have this in common
+            # Files of one agent have this in common.
+            "vae": self.config.stage_hash(self._newest(stage, MAKE_V)),
         }
 
     # Episodes
@@ -196,17 +201,18 @@ class RunFolder:
         store.verify()
         return store
 
-    def sequences(self) -> Sequences:
-        """Encoded episodes: from the file where V has not changed since, else made anew."""
-        path = self.path / "encoded.safetensors"
-        digest = self.config.stage_hash("vae")
-        if path.exists():
-            data, about = Sequences.load(path, self.task, _REMEDY)
-            if about.get("digest") == digest:
-                return data
-        data = encode_store(self.load_vae(), self.store(), self.log)
-        save_tensors(path, data.as_tensors(), {"digest": digest})
-        return data
+    def sequences(self, stage: StageName) -> Sequences:
+        """The explorers' episodes, encoded by the newest V before the stage.
+
+        They are read from a file; where V has changed since that was written, it is made anew.
+        """
+        maker = self._newest_before(stage, MAKE_V)
+        path = self.path / ("encoded.safetensors" if maker == "vae" else f"encoded_{maker}.safetensors")
+
+        def encode() -> Sequences:
+            return encode_store(self.load_vae(stage), self.store(), self.log)
+
+        return encoded(path, self.task, self.config.stage_hash(maker), encode)
 
 
 @torch.inference_mode()

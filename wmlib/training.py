@@ -7,17 +7,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.artifacts import ArtifactError, expect, load_tensors, save_tensors, shapes_of
+from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
 from wmlib.episodes import EpisodeStore
 from wmlib.heap import keep_freed_memory
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
 from wmlib.runlog import RunLog
+from wmlib.sequences import Blend, Sequences
 from wmlib.stopping import Stop
 from wmlib.vae import VAE, sample_z, to_images, vae_loss
 
@@ -167,92 +169,46 @@ def _laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
     return torch.empty_like(parameter, requires_grad=False).copy_(values)
 
 
+class Frames(Protocol):
+    """What V learns from: an `EpisodeStore`, or several."""
+
+    def sample_frames(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Frames drawn by chance, (count, 64, 64, 3) uint8."""
+
+
 def train_vae(
-    store: EpisodeStore,
+    frames: Frames,
     task: Task,
     config: VAEConfig,
     seed: int,
     log: RunLog,
     checkpoint: Path | None = None,
     digest: str = "",
+    stage: str = "vae",
+    start: VAE | None = None,
 ) -> VAE:
-    """Train V on frames drawn evenly from all episodes."""
+    """Train V on random frames, from random weights or on from `start`."""
     device = best_device()
-    torch.manual_seed(seed_of(seed, "vae", "weights"))
-    vae = VAE(task.z_size).to(device, memory_format=torch.channels_last)
+    torch.manual_seed(seed_of(seed, stage, "weights"))
+    vae = VAE(task.z_size)
+    if start is not None:
+        vae.load_state_dict(start.state_dict())
+    vae = vae.to(device, memory_format=torch.channels_last)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, "vae", "frames", step))
-        frames = torch.from_numpy(store.sample_frames(rng, config.batch_size))
-        noise = torch.randn(len(frames), task.z_size, generator=generator_of(seed, "vae", step))
-        x = to_images(frames.to(device))
+        rng = np.random.default_rng(seed_of(seed, stage, "frames", step))
+        batch = torch.from_numpy(frames.sample_frames(rng, config.batch_size))
+        noise = torch.randn(len(batch), task.z_size, generator=generator_of(seed, stage, step))
+        x = to_images(batch.to(device))
         reconstruction, mu, logvar = vae(x, noise.to(device))
         loss, error, kl = vae_loss(
             x, reconstruction.float(), mu.float(), logvar.float(), config.free_bits
         )
         return loss, {"loss": loss, "squared_error": error, "kl": kl}
 
-    plan = FitPlan("vae", config.steps, config.learning_rate, config.anneal, config.precision, digest)
+    plan = FitPlan(stage, config.steps, config.learning_rate, config.anneal, config.precision, digest)
     fit(vae, loss_of_step, plan, log, checkpoint)
     return vae.cpu().float()
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Encoded episodes, one after the other. Episode e has steps lengths[e], and one frame more.
-
-    mu, logvar: (frames, Z). actions (steps, A), rewards (steps,), dones (steps,) float.
-    """
-
-    mu: Tensor
-    logvar: Tensor
-    actions: Tensor
-    rewards: Tensor
-    dones: Tensor
-    lengths: list[int]
-
-    def as_tensors(self) -> dict[str, Tensor]:
-        """For a file."""
-        return vars(self) | {"lengths": torch.tensor(self.lengths)}
-
-    @classmethod
-    def load(cls, path: Path, task: Task, remedy: str) -> tuple["Sequences", dict]:
-        """Read what `as_tensors` gave to a file, and the file's description.
-
-        Raises:
-            ArtifactError: the file is missing, damaged, or does not hold sequences of the task.
-        """
-        tensors, about = load_tensors(path, remedy)
-        z = (None, task.z_size)
-        shapes = {"mu": z, "logvar": z, "actions": (None, task.action_size)}
-        shapes |= {name: (None,) for name in ("rewards", "dones", "lengths")}
-        expect(path, tensors, shapes, remedy, whole=["lengths"])
-        lengths = tensors["lengths"].tolist()
-        steps, frames = sum(lengths), sum(lengths) + len(lengths)
-        wanted = [frames, frames, steps, steps, steps]
-        if min(lengths, default=0) < 1 or wanted != [len(tensors[name]) for name in list(shapes)[:5]]:
-            raise ArtifactError(f"{path}: its lengths do not fit together; {remedy}")
-        return cls(**tensors | {"lengths": lengths}), about
-
-    def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.
-
-        A window as long as its episode begins where that begins, as memory does in games and in dreams.
-        A shorter one may begin anywhere up to half a length before the episode's end; what hangs over
-        the end is masked. So the last steps, with the rare ends of games, are met as often as others.
-        """
-        lengths = np.array(self.lengths)
-        last_start = np.where(lengths <= length, 1, lengths - length // 2)
-        episode = rng.choice(len(lengths), size=count, p=last_start / last_start.sum())
-        start = (rng.random(count) * last_start[episode]).astype(int)
-        first_step = np.concatenate([[0], np.cumsum(lengths)])[episode]
-        offset = start[:, None] + np.arange(length + 1)  # (count, length + 1)
-        inside = offset < lengths[episode][:, None]
-        offset = np.minimum(offset, lengths[episode][:, None])
-        frames = first_step[:, None] + episode[:, None] + offset
-        steps = first_step[:, None] + np.minimum(offset, lengths[episode][:, None] - 1)
-        mask = torch.from_numpy(inside[:, :-1]).float()
-        return torch.from_numpy(frames), torch.from_numpy(steps[:, :-1]), mask
 
 
 @torch.inference_mode()
@@ -279,8 +235,20 @@ def encode_store(vae: VAE, store: EpisodeStore, log: RunLog | None = None) -> Se
     return Sequences(mu, logvar, actions, rewards, dones, lengths)
 
 
+def encoded(path: Path, task: Task, digest: str, encode: Callable[[], Sequences]) -> Sequences:
+    """What `encode` gives, kept in a file, and read from there if that is of the same digest."""
+    if path.exists():
+        remedy = "delete it and run the same command as before: it is made again"
+        data, about = Sequences.load(path, task, remedy)
+        if about.get("digest") == digest:
+            return data
+    data = encode()
+    save_tensors(path, data.as_tensors(), {"digest": digest})
+    return data
+
+
 def train_mdnrnn(
-    data: Sequences,
+    data: Sequences | Blend,
     task: Task,
     config: MDNRNNConfig,
     seed: int,

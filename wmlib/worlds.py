@@ -8,6 +8,7 @@ The order inside a step: C acts on (z_t, h_t); the world moves; M advances once 
 gives h_{t+1}; and z_{t+1} is there. See `tests/unit/test_worlds.py` for the alignment.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wmlib.config import End
 from wmlib.controller import Controller
 from wmlib.envs import GameKind, open_games
 from wmlib.mdnrnn import MDNRNN, Imagination
@@ -128,7 +130,11 @@ class DreamWorld:
     Args:
         horizon: steps after which a dream is truncated.
         temperature: tau, for the mixture (see `sample_mixture`).
-        done_cutoff: the dream ends when the probability of the end exceeds this.
+        end: cutoff ends the dream when M's probability of the end exceeds one half (the paper's way);
+            sampled ends it with that probability, as the game would.
+        end_weight: how much more the ends weighed than other steps in M's training
+            (`MDNRNNConfig.done_positive_weight`). M then gives them odds too high by this factor; where
+            the end is sampled, they are put right.
         dtype: in which M's products are computed.
         painter: V, for those who want to look at the dream; the dream itself does without.
     """
@@ -142,7 +148,8 @@ class DreamWorld:
         lanes: int,
         horizon: int | None = None,
         temperature: float = 1.0,
-        done_cutoff: float = 0.5,
+        end: End = "cutoff",
+        end_weight: float = 1.0,
         painter: VAE | None = None,
         dtype: torch.dtype = torch.float32,
     ):
@@ -150,14 +157,15 @@ class DreamWorld:
         self.painter, self.starts = painter, starts
         self.imagination = Imagination(mdnrnn, lanes, temperature, dtype)
         self.horizon = horizon or self.task.horizon
-        self.done_logit_cutoff = float(np.log(done_cutoff / (1 - done_cutoff)))
+        self.end, self.end_weight = end, end_weight
         self._z = torch.zeros(lanes, self.task.z_size)
         self._h = torch.zeros(lanes, self.task.hidden_size)
         self._c = torch.zeros(lanes, self.task.hidden_size)
         self._over = np.ones(lanes, bool)
+        self._fresh = np.zeros(lanes, bool)  # at a game's beginning, not somewhere amid it
         self._t = np.zeros(lanes, int)
         self._seeds = np.zeros(lanes, int)
-        self._noise: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._noise: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
 
     @property
     def z(self) -> Tensor:
@@ -176,22 +184,30 @@ class DreamWorld:
             (self._z[lane], row), self._seeds[lane] = first[s], s
             self._h[lane] = 0 if self.starts.h is None else self.starts.h[row]
             self._c[lane] = 0 if self.starts.c is None else self.starts.c[row]
+            self._fresh[lane] = not (self._h[lane].any() or self._c[lane].any())
             self._t[lane], self._over[lane] = 0, False
         self._noise.clear()
         return self._features(), {}
 
     @torch.inference_mode()
     def step(self, actions: Tensor):
-        """One step of the dream. A finished lane earns 0."""
+        """One step of the dream. A finished lane stays as it is and earns 0."""
         active = ~self._over
-        inputs = [self._z, actions]
+        rewards, terminated = np.zeros(self.lanes), np.zeros(self.lanes, bool)
+        if not active.any():
+            return self._features(), rewards, terminated, terminated, {}
+        # Only lanes that go on are computed: near the end of a generation they are few.
+        rows = torch.from_numpy(np.flatnonzero(active))
+        inputs = [self._z[rows], actions[rows]]
         if self.task.restart_input:
-            inputs.append(torch.from_numpy(self._t == 0).float()[:, None])
-        self._z, self._h, self._c, heads = self.imagination(
-            torch.cat(inputs, 1), self._h, self._c, *self._step_noise()
+            inputs.append(torch.from_numpy(self._fresh[active]).float()[:, None])
+        uniform, normal, luck = self._step_noise(active)
+        self._z[rows], self._h[rows], self._c[rows], heads = self.imagination(
+            torch.cat(inputs, 1), self._h[rows], self._c[rows], uniform, normal
         )
-        rewards = np.where(active, self._reward(heads), 0.0)
-        terminated = active & self._done(heads)
+        rewards[active] = self._reward(heads)
+        terminated[active] = self._done(heads, luck)
+        self._fresh &= ~active
         self._t += active
         truncated = active & ~terminated & (self._t >= self.horizon)
         self._over |= terminated | truncated
@@ -221,36 +237,39 @@ class DreamWorld:
         memory = [self._c, self._h] if self.task.sees_cell else [self._h]
         return torch.cat([self._z, *memory], 1)
 
-    def _reward(self, heads: Tensor) -> np.ndarray:
+    def _reward(self, heads: Tensor) -> np.ndarray | float:
         if not self.task.predicts_reward:  # then to survive is what counts
-            return np.ones(self.lanes)
+            return 1.0
         return heads[:, 0].double().numpy()
 
-    def _done(self, heads: Tensor) -> np.ndarray:
+    def _done(self, heads: Tensor, luck: Tensor) -> np.ndarray | bool:
         if not self.task.predicts_done:
-            return np.zeros(self.lanes, bool)
-        return (heads[:, -1] > self.done_logit_cutoff).numpy()
+            return False
+        logit = heads[:, -1]
+        if self.end == "cutoff":
+            return (logit > 0).numpy()
+        return (luck < (logit - math.log(self.end_weight)).sigmoid()).numpy()
 
-    def _step_noise(self) -> tuple[Tensor, Tensor]:
-        """This step's uniform and normal noise, (lanes, Z) each, by each lane's seed and time."""
-        keys = self._seeds * (2**20) + self._t
+    def _step_noise(self, active: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """The luck of this step in the active lanes (n of them), which follows from each lane's seed and
+        time: uniform and normal noise (n, Z) for z, uniform (n,) for the end."""
+        keys = self._seeds[active] * (2**20) + self._t[active]
         unique, index = np.unique(keys, return_inverse=True)
         rows = [self._noise_row(int(key) >> 20, int(key) & (2**20 - 1)) for key in unique]
-        uniform = torch.stack([row[0] for row in rows])[index]
-        normal = torch.stack([row[1] for row in rows])[index]
-        return uniform, normal
+        return tuple(torch.stack(kind)[index] for kind in zip(*rows, strict=True))
 
-    def _noise_row(self, seed: int, t: int) -> tuple[Tensor, Tensor]:
+    def _noise_row(self, seed: int, t: int) -> tuple[Tensor, Tensor, Tensor]:
         block, row = divmod(t, self._BLOCK)
         if (seed, block) not in self._noise:
             # Only blocks in use are kept; lanes move on together, or nearly so.
             self._noise = {k: v for k, v in self._noise.items() if k[0] != seed or k[1] >= block}
             generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
             shape = (self._BLOCK, self.task.z_size)
-            pair = torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)
-            self._noise[seed, block] = pair
-        uniform, normal = self._noise[seed, block]
-        return uniform[row], normal[row]
+            uniform = torch.rand(shape, generator=generator)
+            normal = torch.randn(shape, generator=generator)
+            luck = torch.rand(self._BLOCK, generator=generator)
+            self._noise[seed, block] = uniform, normal, luck
+        return tuple(kind[row] for kind in self._noise[seed, block])
 
 
 def _reset_mask(options: dict | None, lanes: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_tensors
 from wmlib.cli import _run_options
 from wmlib.episodes import EpisodeStore
 from wmlib.evolution import SearchSpace
-from wmlib.export import stages_of
+from wmlib.export import config_of
 from wmlib.mdnrnn import MDNRNN
 from wmlib.pipeline import Pipeline
 from wmlib.runlog import read_events
@@ -43,10 +43,11 @@ class Readers:
         files = self.files
         self.of: dict[str, Callable[[], object]] = {
             "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
-            "config.json": lambda: stages_of(folder, "finish the run"),
+            "config.json": lambda: config_of(folder, "finish the run")["stages"],
             "events.jsonl": lambda: len(read_events(folder)) * 0,  # a journal: nothing hangs on it
-            "encoded.safetensors": lambda: vars(files.sequences()),
-            "stages/vae.safetensors": lambda: files.load_vae().state_dict(),
+            "encoded.safetensors": lambda: vars(files.sequences("mdnrnn")),
+            "stages/vae.safetensors": lambda: files.load_vae("mdnrnn").state_dict(),
+            "stages/vae_dream_starts.safetensors": self._agent,
             "stages/mdnrnn.safetensors": lambda: files.load_mdnrnn("dream").state_dict(),
             "stages/rounds.safetensors": lambda: files.load_mdnrnn("real").state_dict(),
             "checkpoints/vae.safetensors": lambda: self._training("vae", VAE(self.task.z_size)),

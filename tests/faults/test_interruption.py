@@ -20,7 +20,7 @@ from harness import (
     wait_for,
 )
 
-from wmlib.config import find_profile
+from wmlib.profiles import find_profile
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ WRONG = {
     "check_rollout": lambda step, act, z, h, horizon: sum(
         step(z, h, act(z, h))[2] for _ in range(horizon)
     ),
+    "check_odds": lambda said, weight: said / weight,
+    "check_survival": lambda p: (1 - p).sum(),
+    "check_alarms": lambda games, slack: (np.mean([g.any() for g in games]), 0.0),
     "check_reward_loss": lambda said, paid, factor: factor * (said - paid).square().mean(),
 }
 

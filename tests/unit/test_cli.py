@@ -12,8 +12,8 @@ import torch
 
 from wmlib.__main__ import COMMANDS
 from wmlib.agent import load_agent
-from wmlib.config import find_profile
 from wmlib.episodes import EpisodeStore
+from wmlib.profiles import find_profile
 from wmlib.vae import to_images
 
 ROOT = Path(__file__).parents[2]
@@ -93,9 +93,9 @@ def test_evaluate_prints_json_on_stdout_and_progress_on_stderr(smoke_run):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     score = json.loads(done.stdout)
-    assert {"task", "world", "n", "first_seed", "mean", "sd", "ci95", "returns", "versions"} == set(
-        score
-    )
+    assert {
+        "task", "world", "n", "first_seed", "mean", "sd", "ci95", "returns", "versions", "player",
+    } == set(score)  # fmt: skip
     assert (score["task"], score["world"], score["n"], score["first_seed"]) == (
         "carracing", "real", 2, 2_500_000,
     )  # fmt: skip
@@ -137,7 +137,9 @@ def test_an_agent_with_noise_can_explore(tmp_path, smoke_run):
     torch.testing.assert_close(torch.from_numpy(episode.actions[0]), expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["vae", "stages/rounds", "controller", "dream_starts"])
+@pytest.mark.parametrize(
+    "name", ["stages/vae", "stages/rounds", "stages/vae_dream_starts", "controller"]
+)
 def test_damaged_weights_are_one_message(tmp_path, smoke_run, name):
     import shutil
 

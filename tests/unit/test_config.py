@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from wmlib.config import (
-    PROFILES,
     CollectConfig,
     ConfigError,
     ControllerConfig,
@@ -17,9 +16,9 @@ from wmlib.config import (
     RunConfig,
     Task,
     VAEConfig,
-    find_profile,
     find_task,
 )  # fmt: skip
+from wmlib.profiles import PROFILES, find_profile
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from wmlib.config import find_task
 from wmlib.diagnostics import (
     examine_mdnrnn,
     examine_vae,
@@ -12,7 +13,8 @@ from wmlib.diagnostics import (
     memories,
     open_loop_drift,
 )  # fmt: skip
-from wmlib.training import Sequences
+from wmlib.mdnrnn import MDNRNN
+from wmlib.sequences import Sequences
 
 
 def data_of(z, actions, lengths, dones=None):
@@ -91,3 +93,34 @@ def test_the_probe_reads_what_is_linear_and_nothing_else():
     x = rng.normal(size=(5000, 6)) * [1, 5, 0.1, 1, 1, 1] + 3
     assert linear_probe(x, x @ [1, 2, 30, 0, 0, 0]) > 0.99
     assert abs(linear_probe(x, rng.normal(size=5000))) < 0.05
+
+
+def test_drift_of_pictures_is_that_of_what_v_paints(vae, mdnrnn):
+    z = torch.randn(120, 32, generator=torch.Generator().manual_seed(1))
+    data = data_of(z, torch.rand(119, 3), [119])
+    _, copied = open_loop_drift(mdnrnn, data, horizon=4, warm_up=20, painter=vae)
+    with torch.inference_mode():
+        pictures = vae.decode(z)
+    expected = (pictures[20] - pictures[21:25]).square().flatten(1).mean(1).sqrt()
+    np.testing.assert_allclose(copied, expected, rtol=1e-4)
+
+
+def test_features_with_the_cell_are_what_the_agent_sees():
+    task = find_task("takecover")
+    mdnrnn = MDNRNN(task).eval()
+    z, actions = torch.randn(9, 64), torch.rand(8, 1)
+    data = Sequences(z, torch.zeros_like(z), actions, torch.ones(8), torch.zeros(8), [8])
+    (features,) = features_of(mdnrnn, data)
+    restart = torch.zeros(1, 8)
+    restart[0, 0] = 1
+    with torch.inference_mode():
+        for t in (0, 1, 8):
+            h = c = torch.zeros(512)
+            if t:
+                _, (h, c) = mdnrnn(z[None, :t], actions[None, :t], None, restart[:, :t])
+                h, c = h[0, 0], c[0, 0]
+            torch.testing.assert_close(features[t], torch.cat([z[t], c, h]), rtol=1e-4, atol=1e-5)
+    report = examine_mdnrnn(mdnrnn, data)
+    assert np.isnan(report.reward_r2) and np.isfinite(report.nll)
+    drift, _ = open_loop_drift(mdnrnn, data, horizon=3, warm_up=2)
+    assert np.isfinite(drift).all()

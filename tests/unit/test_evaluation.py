@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from wmlib.evaluation import bootstrap_interval, score_of
+from wmlib.cli import run_command
+from wmlib.config import CollectConfig, EvaluateConfig, Machine, find_task
+from wmlib.evaluation import bootstrap_interval, evaluate_explorer, score_of
+from wmlib.rollouts import collect
+from wmlib.runlog import RunLog
+
+QUIET = RunLog(quiet=True)
 
 
 def test_a_score_by_hand():
@@ -33,3 +39,30 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
 
 def test_the_same_returns_give_the_same_interval():
     assert bootstrap_interval(np.arange(9.0)) == bootstrap_interval(np.arange(9.0))
+
+
+def test_an_explorer_scores_what_its_recorded_games_earn(tmp_path, capsys):
+    task = find_task("takecover")
+    recorded = CollectConfig(4, "strafing", horizon=90, first_seed=10)
+    store = collect(task, recorded, Machine(lanes=2), tmp_path, QUIET)
+    expected = [store.rows[seed]["return"] for seed in store.seeds]
+    for lanes in (1, 3):
+        config, machine = EvaluateConfig(4, 10, 90), Machine(lanes=lanes)
+        score = evaluate_explorer(task, "strafing", config, machine, QUIET, "exact")
+        assert score.returns == expected and score.player == "strafing"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--task", "takecover", "--policy", "white"],
+            "takecover knows agent, and in the real game uni",
+        ),
+        (["--policy", "white", "--world", "dream"], "carracing knows agent, and in the real game bro"),
+        (["--policy", "white", "--run-dir", "runs"], "an explorer needs no --run-dir"),
+    ],
+)
+def test_an_explorer_that_cannot_play_is_refused(words, message, capsys):
+    assert run_command("evaluate", words) == 2
+    assert message in capsys.readouterr().err

@@ -73,3 +73,16 @@ def test_wall_seconds_leave_out_the_time_between_two_sittings():
         {"stage": "dream", "seconds": 1020.0},
     ]
     assert wall_seconds(rows) == {"vae": 45.0, "dream": 4.0}
+
+
+def test_an_agent_of_doom_learned_in_dreams_alone_and_is_one(tmp_path, doom_run, capsys):
+    words = ["--run-dir", str(doom_run), "--out", str(tmp_path), "--episodes", "2"]
+    assert run_command("export", [*words, "--horizon", "40"]) == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    weights = {f"{name}.safetensors" for name in ("vae", "mdnrnn", "dream_starts", "controller")}
+    assert names == weights | {"score.json", "manifest.json"}
+    score = json.loads((tmp_path / "score.json").read_text())
+    assert score["task"] == "takecover" and score["returns"] == [40.0, 40.0]
+    assert run_command("export", words) == 0  # without a horizon, Doom's own
+    assert json.loads((tmp_path / "score.json").read_text())["mean"] > 40
+    capsys.readouterr()

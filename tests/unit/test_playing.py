@@ -90,6 +90,18 @@ def test_your_keys_steer_with_some_delay(agent):
     np.testing.assert_allclose(session.step(["right", "down"]).action, [-0.55, 0.0, 0.8], atol=1e-6)
 
 
+def test_in_doom_you_step_aside_at_once_and_every_step_pays_one(doom_run):
+    doom = load_agent(doom_run)
+    with Session(doom, "both", "you", seed=SEED) as session:
+        assert session.horizon == 2100
+        for keys, expected in ((["left"], -1), (["right", "up"], 1), (["left", "right"], 0), ([], 0)):
+            view = session.step(keys)
+            assert view.action.tolist() == [expected]
+        assert {glance.foreseen for glance in view.worlds.values()} == {1.0}
+        assert view.worlds["game"].total == 4
+        assert 0 <= view.worlds["dream"].end <= 1
+
+
 def test_the_world_and_the_track_begin_anew_the_temperature_does_not(agent):
     session = Session(agent, "dream", seed=SEED)
     session.step()

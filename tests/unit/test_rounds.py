@@ -10,9 +10,10 @@ from wmlib import rounds
 from wmlib.config import EvolutionConfig, MDNRNNConfig, RoundsConfig
 from wmlib.diagnostics import memories
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rounds import Blend, join, moments, record, returns_of, run_rounds
+from wmlib.recording import record, returns_of
+from wmlib.rounds import moments, run_rounds
 from wmlib.runlog import RunLog
-from wmlib.training import Sequences
+from wmlib.sequences import Blend, Sequences, join
 from wmlib.worlds import RealWorld, play
 
 QUIET = RunLog(quiet=True)

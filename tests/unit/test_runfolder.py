@@ -20,8 +20,8 @@ def files(tmp_path):
 
 def test_a_stage_gets_the_newest_m_before_it(files, task):
     first, second = MDNRNN(task), MDNRNN(task)
-    files.save_weights("mdnrnn", first.state_dict())
-    files.save_weights("rounds", second.state_dict())
+    files.save_mdnrnn("mdnrnn", first)
+    files.save_mdnrnn("rounds", second)
     for stage, expected in (("dream", first), ("rounds", first), ("real", second)):
         assert torch.equal(files.load_mdnrnn(stage).head.weight, expected.head.weight), stage
     plain, _ = load_tensors(files.path / "mdnrnn.safetensors")
@@ -81,22 +81,22 @@ def test_a_damaged_list_of_stages_is_named(files, tmp_path):
 
 def test_missing_weights_are_named(files):
     with pytest.raises(ArtifactError, match=r"stages/vae.safetensors is missing.*made again"):
-        files.load_vae()
+        files.load_vae("mdnrnn")
 
 
 def test_c_is_played_with_the_m_that_it_learned_with(files, tmp_path, task, starts):
     first, second = MDNRNN(task), MDNRNN(task)
-    files.save_weights("vae", VAE(32).state_dict())
-    files.save_starts(starts)
-    files.save_weights("mdnrnn", first.state_dict())
+    files.save_vae("vae", VAE(32))
+    files.save_starts("vae", starts)
+    files.save_mdnrnn("mdnrnn", first)
     files.save_driver("dream", torch.zeros(867))
-    files.save_weights("rounds", second.state_dict())
+    files.save_mdnrnn("rounds", second)
     files.save_driver("rounds", torch.ones(867))
     for stage, expected in (("dream", first), ("rounds", second)):
         agent = load_agent(tmp_path, f"controller_{stage}.safetensors")
         assert torch.equal(agent.mdnrnn.head.weight, expected.head.weight), stage
     # V was trained again, otherwise, and what follows it not yet.
     other = RunFolder(RunConfig(seed=2), tmp_path, RunLog(quiet=True))
-    other.save_weights("vae", VAE(32).state_dict())
+    other.save_vae("vae", VAE(32))
     with pytest.raises(ArtifactError, match=r"of different runs; finish the run"):
         load_agent(tmp_path)

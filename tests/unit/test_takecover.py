@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -17,7 +16,7 @@ from wmlib.envs.frames import to_frame
 from wmlib.envs.games import Games
 from wmlib.envs.takecover import TakeCover
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rollouts import UniformPolicy
+from wmlib.rollouts import FreshPolicy, StrafingPolicy, UniformPolicy
 from wmlib.vae import VAE, count_parameters
 from wmlib.worlds import RealWorld
 
@@ -156,6 +155,27 @@ def test_explorers_hold_an_even_action_for_one_to_ten_frames(task):
     assert CollectConfig(policy="uniform").policy in task.explorers
 
 
+def test_strafing_games_hold_their_actions_for_longer_each_by_a_limit_of_its_own(task):
+    games = 300
+    policy, every = StrafingPolicy(task, games), np.ones(games, bool)
+    policy.restart(every, list(range(games)), None)
+    assert policy.most.min() >= 10 and policy.most.max() <= 160
+    assert np.median(policy.most) == pytest.approx(40, rel=0.15)  # even in the logarithm
+    actions = np.array([policy.act(every, None)[:, 0] for _ in range(4000)])
+    for lane in (int(policy.most.argmin()), int(policy.most.argmax())):
+        lasted = np.diff(np.flatnonzero(np.diff(actions[:, lane])))
+        assert lasted.max() <= policy.most[lane] and lasted.max() > 0.7 * policy.most[lane]
+        assert lasted.mean() == pytest.approx((1 + policy.most[lane]) / 2, rel=0.25)
+
+
+def test_chance_draws_a_new_action_at_every_frame(task):
+    policy, every = FreshPolicy(task, 2), np.ones(2, bool)
+    policy.restart(every, [1, 2], None)
+    actions = np.array([policy.act(every, None)[:, 0] for _ in range(5000)])
+    assert (np.diff(actions, axis=0) != 0).all()
+    assert abs(np.corrcoef(actions[1:, 0], actions[:-1, 0])[0, 1]) < 0.05
+
+
 def test_the_real_world_shows_all_that_c_sees(task):
     with RealWorld(VAE(64).eval(), MDNRNN(task).eval(), lanes=2, workers=1, horizon=5) as world:
         features, _ = world.reset(seed=[SEED, SEED + 1])
@@ -167,20 +187,6 @@ def test_the_real_world_shows_all_that_c_sees(task):
         assert truncated.all() and (total == 5).all()
 
 
-def test_a_small_run_goes_from_nothing_to_a_score(tmp_path):
-    folder = tmp_path / "run"
-    command = [
-        "-m",
-        "wmlib",
-        "run",
-        "--task",
-        "takecover",
-        "--profile",
-        "smoke",
-        "--run-dir",
-        str(folder),
-    ]
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    score = json.loads((folder / "score.json").read_text())
+def test_a_small_run_goes_from_nothing_to_a_score(doom_run):
+    score = json.loads((doom_run / "score.json").read_text())
     assert score["task"] == "takecover" and all(0 < r <= 60 for r in score["returns"])

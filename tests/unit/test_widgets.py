@@ -167,6 +167,21 @@ def ask(player, what, **content):
     return player.sent[-1]
 
 
+def test_the_keys_and_the_numbers_are_those_of_the_game(player, doom_run):
+    assert [key for key, _, _ in player.screen.buttons] == list(player.plain.held) == [
+        "left", "up", "down", "right",
+    ]  # fmt: skip
+    assert player.screen.numbers == ["steer", "gas", "brake"]
+    doom = DreamPlayer(load_agent(doom_run))
+    assert doom.screen.buttons == [["left", "←", "step left"], ["right", "→", "step right"]]
+    assert doom.screen.numbers == ["step"] and list(doom.plain.held) == ["left", "right"]
+    doom.plain.held["right"].value = True
+    doom.plain.driver.value = "you"
+    doom.plain.step.click()
+    assert doom.session.view.action.tolist() == [1.0]
+    doom.close()
+
+
 def test_each_wish_gets_one_answer_with_the_picture(player):
     content, buffers = ask(player, "hello")
     assert content["to"] == "me" and content["t"] == 0 and content["settings"]["where"] == "dream"

@@ -1,14 +1,17 @@
 """The real game and the dream keep one contract; who acts can't tell them apart."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from wmlib.config import find_task
 from wmlib.envs.frames import to_frame
 from wmlib.envs.games import make_game
-from wmlib.mdnrnn import sample_mixture
+from wmlib.mdnrnn import MDNRNN, sample_mixture
 from wmlib.vae import to_images
-from wmlib.worlds import DreamWorld, RealWorld, play
+from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
 
 
 @pytest.fixture(params=["real", "dream"])
@@ -63,7 +66,7 @@ def test_real_z_and_rewards_are_the_games_own(vae, mdnrnn):
 def test_dream_step_by_hand(mdnrnn, starts):
     world = DreamWorld(mdnrnn, starts, lanes=1, temperature=0.7)
     before = world.reset(seed=[4])[0].clone()
-    uniform, normal = (noise.clone() for noise in world._step_noise())
+    uniform, normal, _ = world._step_noise(np.ones(1, bool))
     action = script(1)[0, :1]
     after, reward, *_ = world.step(action)
     prediction, _ = mdnrnn(before[:, None, :32], action[:, None])
@@ -119,6 +122,62 @@ def test_the_dream_ends_where_m_is_sure_of_it(mdnrnn, starts):
     world.reset(seed=[1, 2])
     assert world.step(script(1)[0])[2].all()
     assert world.step(script(1)[0])[1].tolist() == [0.0, 0.0]
+
+
+def test_only_a_dream_that_begins_where_a_game_begins_is_told_so():
+    task = find_task("takecover")
+    mdnrnn = MDNRNN(task).eval()
+    z, h = torch.randn(2, 64), torch.stack([torch.zeros(512), torch.full((512,), 0.1)])
+    starts = DreamStarts(z, torch.full_like(z, -torch.inf), h, h)
+    world = DreamWorld(mdnrnn, starts, lanes=12)
+    world.reset(seed=range(12))
+    amid = world._h.any(1)
+    assert 0 < amid.sum() < 12
+    before, action = world._features().clone(), torch.zeros(12, 1)
+    z, c, h = before.split([64, 512, 512], 1)
+    after, *_ = world.step(action)
+    restart = (~amid).float()[:, None]
+    with torch.inference_mode():
+        expected, _ = mdnrnn.lstm(torch.cat([z, action, restart], 1)[:, None], (h[None], c[None]))
+    torch.testing.assert_close(after[:, -512:], expected[:, 0], rtol=1e-4, atol=1e-5)
+    assert not world._fresh.any()
+
+
+def test_an_end_by_chance_comes_as_often_as_m_says(mdnrnn, starts):
+    """M was trained with ends that weighed ten times: its odds are ten times too high, and put right."""
+    with torch.no_grad():
+        mdnrnn.head.weight[-1].zero_()
+        mdnrnn.head.bias[-1] = math.log(10 * 0.2 / 0.8)
+    lanes = 4000
+    world = DreamWorld(mdnrnn, starts, lanes, end="sampled", end_weight=10.0)
+    world.reset(seed=range(lanes))
+    still = torch.zeros(lanes, 3)
+    ended = world.step(still)[2]
+    assert ended.mean() == pytest.approx(0.2, abs=0.03)
+    again = world.step(still)[2]  # those that go on meet new luck
+    assert not again[ended].any() and again[~ended].mean() == pytest.approx(0.2, abs=0.03)
+    world.reset(seed=[3] * lanes)
+    assert len(set(world.step(still)[2].tolist())) == 1  # dreams of one seed share it
+
+
+def test_a_dream_does_not_depend_on_those_that_are_over(mdnrnn, starts):
+    actions = script(9)
+    both = DreamWorld(mdnrnn, starts, lanes=2)
+    both.reset(seed=[1, 2])
+    for action in actions[:4]:
+        both.step(action)
+    both.stop(np.array([True, False]))
+    over = both._features()[0].clone()
+    alone = DreamWorld(mdnrnn, starts, lanes=1)
+    alone.reset(seed=[2])
+    for action in actions[:4]:
+        alone.step(action[1:])
+    for action in actions[4:]:
+        together, rewards, *_ = both.step(action)
+        single, reward, *_ = alone.step(action[1:])
+        torch.testing.assert_close(together[1], single[0], rtol=1e-4, atol=1e-5)
+        assert rewards[0] == 0 and rewards[1] == pytest.approx(reward[0], abs=1e-5)
+        assert torch.equal(together[0], over)  # it stays as it is
 
 
 def returns_with(lanes, workers, vae, mdnrnn, controller, params, horizon=25):

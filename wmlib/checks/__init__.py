@@ -4,11 +4,13 @@ from wmlib.checks.control import check_controller_size, check_lead, check_mean_s
 from wmlib.checks.dreaming import check_kept, check_rank_correlation, check_reward_loss, check_rollout
 from wmlib.checks.memory import check_lstm_step, check_mixture_nll, check_moments, check_surprise
 from wmlib.checks.start import check_action, check_compression, check_interval
+from wmlib.checks.temperature import check_alarms, check_odds, check_survival
 from wmlib.checks.vision import check_effect, check_free_bits, check_nats, check_reparameterised
 from wmlib.checks.world import check_gigabytes, check_hold, check_tiles, check_walk
 
 __all__ = [
     "check_action",
+    "check_alarms",
     "check_compression",
     "check_controller_size",
     "check_effect",
@@ -23,12 +25,14 @@ __all__ = [
     "check_mixture_nll",
     "check_moments",
     "check_nats",
+    "check_odds",
     "check_rank_correlation",
     "check_reparameterised",
     "check_reward_loss",
     "check_rollout",
     "check_strategy",
     "check_surprise",
+    "check_survival",
     "check_tiles",
     "check_walk",
 ]

@@ -207,7 +207,8 @@ def _serve(pipe: Connection, recipe: _Recipe) -> None:
     if hasattr(os, "setsid"):
         os.setsid()  # a group of our own, which `_Worker._stop` ends as a whole
     # What a game starts must not hold our end of the pipe: our death would then close nothing.
-    os.set_inheritable(pipe.fileno(), False)
+    if os.name == "posix":
+        os.set_inheritable(pipe.fileno(), False)
     task, kind, options = recipe
     games: dict[int, object] = {}
 

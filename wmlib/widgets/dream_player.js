@@ -65,9 +65,7 @@ function render({ model, el }) {
   });
   stage.setAttribute("role", "application"); // a screen reader passes the arrow keys on
   const keys = make("div", { className: "row keys" });
-  for (const [name, sign, label] of [
-    ["left", "←", "steer left"], ["up", "↑", "gas"], ["down", "↓", "brake"], ["right", "→", "steer right"],
-  ]) keys.append(keyButton(name, sign, label));
+  for (const [name, sign, label] of model.get("buttons")) keys.append(keyButton(name, sign, label));
   const strip = make("canvas", { width: 560, height: 110 });
   strip.setAttribute("role", "img");
   const counter = make("div", { className: "counter" });
@@ -259,7 +257,7 @@ function render({ model, el }) {
     const parts = [`frame ${view.t}`];
     const span = (drawn.at(-1) - drawn[0]) / 1000;
     if (playing && drawn.length > 5) parts.push(`${((drawn.length - 1) / span).toFixed(0)} frames/s`);
-    if (view.action) parts.push("steer {0}, gas {1}, brake {2}".replace(/\{(\d)\}/g, (_, i) => view.action[i].toFixed(2)));
+    if (view.action) parts.push(view.action.map((value, i) => `${model.get("numbers")[i]} ${value.toFixed(2)}`).join(", "));
     if (view.apart !== null) parts.push(`apart ${view.apart.toFixed(2)}`);
     if (view.parted !== null) parts.push(`parted at frame ${view.parted}`);
     counter.textContent = parts.join(" · ");

@@ -9,11 +9,12 @@ import numpy as np
 import traitlets
 
 from wmlib.agent import Agent
-from wmlib.playing import Driver, Session, View, Where
+from wmlib.playing import ACTIONS, STEERING, Driver, Session, View, Where
 from wmlib.threads import one_thread
 from wmlib.widgets.png import png
 
 _NAMES = {"game": "the game", "dream": "the dream"}
+_SIGNS = {"left": "←", "up": "↑", "down": "↓", "right": "→"}
 
 
 class _Screen(anywidget.AnyWidget):
@@ -23,6 +24,8 @@ class _Screen(anywidget.AnyWidget):
     _esm = Path(__file__).with_suffix(".js")
     _css = Path(__file__).with_suffix(".css")
     limit = traitlets.Int(30, help="frames a second at most").tag(sync=True)
+    buttons = traitlets.List(help="of each key its name, its sign, what it does").tag(sync=True)
+    numbers = traitlets.List(help="what the numbers of an action are called").tag(sync=True)
 
 
 class DreamPlayer(ipywidgets.VBox):
@@ -33,7 +36,7 @@ class DreamPlayer(ipywidgets.VBox):
     Args:
         where: "dream", "game" or "both". driver: "agent" or "you".
         seed: of the track, and of the dream's chance. tau: the dream's temperature.
-        horizon: frames after which an episode is cut.
+        horizon: frames after which an episode is cut; by default the task's own number.
     """
 
     def __init__(
@@ -42,13 +45,15 @@ class DreamPlayer(ipywidgets.VBox):
         where: Where = "dream",
         driver: Driver = "agent",
         seed: int = 1_500_000,
-        horizon: int = 1000,
+        horizon: int | None = None,
         tau: float = 1.0,
     ):
         # Whoever drives is not to wait for a batch that is filled up.
         self.session = Session(agent, where, driver, seed, horizon, tau, chunk=1)
         self.screens: set[str] = set()  # open in browsers
-        self.screen = _Screen()
+        task = agent.task.name
+        buttons = [[key, _SIGNS[key], does] for key, does in STEERING[task].items()]
+        self.screen = _Screen(buttons=buttons, numbers=list(ACTIONS[task]))
         self.screen.on_msg(self._asked)
         self.plain = _PlainPlayer(self.session)
         super().__init__([self.screen, self.plain])
@@ -118,12 +123,9 @@ class _PlainPlayer(ipywidgets.VBox):
     def __init__(self, session: Session):
         self.session = session
         self.held = {
-            key: ipywidgets.ToggleButton(description=sign, tooltip=name, layout={"width": "4em"})
-            for key, sign, name in (
-                ("left", "←", "steer left"), ("up", "↑", "gas"),
-                ("down", "↓", "brake"), ("right", "→", "steer right"),
-            )
-        }  # fmt: skip
+            key: ipywidgets.ToggleButton(description=_SIGNS[key], tooltip=does, layout={"width": "4em"})
+            for key, does in STEERING[session.agent.task.name].items()
+        }
         self.step = ipywidgets.Button(description="step", tooltip="one frame on")
         self.reset = ipywidgets.Button(description="reset", tooltip="begin anew")
         self.eyes = ipywidgets.Button(

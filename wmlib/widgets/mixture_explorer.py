@@ -8,7 +8,7 @@ from wmlib import figures
 from wmlib.diagnostics import memories
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN, Prediction, sample_mixture
-from wmlib.training import Sequences
+from wmlib.sequences import Sequences
 from wmlib.vae import VAE, kl_per_latent, to_frames
 from wmlib.widgets.access import Access
 from wmlib.widgets.png import png

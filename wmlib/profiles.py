@@ -1,0 +1,155 @@
+"""Profiles: every number of a run, for each task and each amount of time. No code asks which it is."""
+
+import dataclasses
+
+from wmlib.config import (
+    CollectConfig,
+    ConfigError,
+    EvaluateConfig,
+    EvolutionConfig,
+    IterateConfig,
+    Machine,
+    MDNRNNConfig,
+    RoundsConfig,
+    RunConfig,
+    VAEConfig,
+    find_task,
+)
+
+
+def _smoke() -> RunConfig:
+    """Every stage, as small as it can be and still run all the code: for tests, not for scores."""
+    return RunConfig(
+        collect=CollectConfig(episodes=4, horizon=60),
+        vae=VAEConfig(steps=12, batch_size=32),
+        mdnrnn=MDNRNNConfig(steps=12, batch_size=8, sequence_length=30),
+        dream=EvolutionConfig(
+            generations=4, population=8, episodes=2, horizon=40, validate_every=2,
+            validation_episodes=2, validation_horizon=40, diagonal=True,
+        ),
+        rounds=RoundsConfig(
+            rounds=2, games=4, components=4, horizon=40, patience=0,
+            mdnrnn=MDNRNNConfig(steps=4, batch_size=8, sequence_length=30),
+            dream=EvolutionConfig(generations=2, population=8, episodes=2, horizon=40),
+        ),
+        real=EvolutionConfig(
+            world="real", start="previous", generations=2, population=4, episodes=1, horizon=30,
+            validate_every=1, validation_episodes=2, validation_horizon=40,
+            components=4,
+        ),
+        evaluate=EvaluateConfig(episodes=2, horizon=100),
+        machine=Machine(lanes=4),
+    )  # fmt: skip
+
+
+def _laptop() -> RunConfig:
+    """The shipped agent, from nothing in less than two hours on two cores (with EnvPool)."""
+    return RunConfig(
+        # Many short games: an explorer leaves the road within a hundred frames or so, and then sees
+        # nothing but grass.
+        collect=CollectConfig(episodes=1000, horizon=200),
+        # The paper's tolerance of half a nat leaves V with 8 active latents; twice as much, with 14.
+        vae=VAEConfig(steps=3000, free_bits=1.0),
+        mdnrnn=MDNRNNConfig(steps=500, batch_size=100, sequence_length=200),
+        # Small steps and a decay of the weights, so that C stays near what M has seen done.
+        dream=EvolutionConfig(
+            generations=30, population=64, episodes=16, horizon=200, sigma=0.05, weight_decay=300.0,
+            validate_every=6, validation_episodes=16,
+        ),
+        # Ten rounds make a driver that is slow and sure: it hardly crashes, and rarely ends a lap.
+        rounds=RoundsConfig(rounds=10),
+        real=EvolutionConfig(
+            world="real", start="previous", generations=30, population=32, episodes=3, components=24,
+            sigma=0.06, weight_decay=0.0, patience=80, average=3, validate_every=6,
+            validation_episodes=32,
+        ),
+    )  # fmt: skip
+
+
+def _paper() -> RunConfig:
+    """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
+    return RunConfig(
+        stages=("collect", "vae", "mdnrnn", "dream", "real", "evaluate"),
+        collect=CollectConfig(episodes=10_000, policy="held"),
+        vae=VAEConfig(steps=1_000_000, learning_rate=1e-4, anneal=False, precision="float32"),
+        mdnrnn=MDNRNNConfig(steps=4_000, sequence_length=999, anneal=False, precision="float32"),
+        dream=EvolutionConfig(generations=1800, validate_every=25),
+        real=EvolutionConfig(
+            world="real", generations=1800, common=False, validate_every=25,
+            validation_episodes=100,
+        ),
+    )  # fmt: skip
+
+
+def _of_doom(config: RunConfig, horizon: int = 2100, **parts: dict[str, object]) -> RunConfig:
+    """The same effort in TakeCover. C has no bias, and learns in M's dream alone (section 4).
+
+    parts: of the configuration, and what else changes in them.
+    """
+    every: dict[str, dict[str, object]] = {
+        "collect": {"policy": "uniform", "horizon": horizon},
+        "controller": {"bias": False},
+        "dream": {"horizon": horizon, "temperature": 1.15, "validation_horizon": horizon},
+        "evaluate": {"horizon": horizon},
+    }
+    every = {name: every.get(name, {}) | parts.get(name, {}) for name in every.keys() | parts.keys()}
+    changed = {
+        name: dataclasses.replace(getattr(config, name), **changes) for name, changes in every.items()
+    }
+    stages = ("collect", "vae", "mdnrnn", "dream", "iterate", "evaluate")
+    config = dataclasses.replace(config, task="takecover", **changed)
+    # The second time, all goes on as it began: shorter, and from what was learned.
+    v, m = config.vae, config.mdnrnn
+    iterate = IterateConfig(
+        episodes=max(3, config.collect.episodes // 5), horizon=horizon,
+        vae=dataclasses.replace(v, steps=max(4, v.steps // 4), learning_rate=v.learning_rate / 3),
+        mdnrnn=dataclasses.replace(m, steps=max(4, m.steps // 3), learning_rate=m.learning_rate / 2),
+        dream=dataclasses.replace(config.dream, start="previous"),
+    )  # fmt: skip
+    return dataclasses.replace(config, stages=stages, iterate=iterate)
+
+
+def _doom_laptop() -> RunConfig:
+    """An agent for Doom, from nothing: V and M take half an hour on two cores, C as long again."""
+    return _of_doom(
+        _laptop(),
+        collect={"episodes": 1600, "policy": "strafing"},
+        # Fireballs far away are two pixels wide. They too need more room than the paper's half nat.
+        vae={"steps": 4000},
+        mdnrnn={"steps": 2000, "batch_size": 50},
+        # C gets far within five generations; the rest of the time the tests choose.
+        dream={
+            "generations": 40,
+            "episodes": 8,
+            "sigma": 0.1,
+            "weight_decay": 0.0,
+            "precision": "auto",
+            "validate_every": 5,
+            "validation_episodes": 32,
+        },
+    )
+
+
+def _doom_paper() -> RunConfig:
+    """The paper's own numbers (section 4, and its code)."""
+    config = _of_doom(_paper(), mdnrnn={"sequence_length": 500})
+    return dataclasses.replace(config, stages=("collect", "vae", "mdnrnn", "dream", "evaluate"))
+
+
+TAUS = (0.1, 0.5, 1.0, 1.15, 1.3)
+"""Temperatures of the paper's table."""
+PROFILES = {
+    "carracing": {"smoke": _smoke(), "laptop": _laptop(), "paper": _paper()},
+    "takecover": {
+        "smoke": _of_doom(_smoke(), horizon=60),
+        "laptop": _doom_laptop(),
+        "paper": _doom_paper(),
+    },
+}
+
+
+def find_profile(name: str, task: str = "carracing") -> RunConfig:
+    find_task(task)
+    if name not in PROFILES[task]:
+        raise ConfigError(f"there is no profile {name!r}; the profiles are: {', '.join(PROFILES[task])}")
+    return PROFILES[task][name]
