@@ -48,6 +48,11 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
     folder = Path(folder)
     remedy = f"finish the run: python -m wmlib run --run-dir {folder}, with the options it began with"
     if folder.is_relative_to(REFERENCE):
+        if not folder.is_dir():
+            raise ArtifactError(
+                f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
+                f"--task {folder.name}, and name its folder with --run-dir"
+            )
         remedy = f"bring back what was shipped: git checkout -- {folder}"
     _verify(folder, remedy)
     path = folder / controller_file

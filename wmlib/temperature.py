@@ -114,7 +114,9 @@ def table(
     Raises:
         ArtifactError: another process is making a table there, or a file is damaged.
     """
-    learned = _digest(agent.mdnrnn, agent.task, agent.controller.config, dream, seed, agent.end_weight)
+    starts = agent.starts.mu.tolist(), agent.starts.logvar.tolist()
+    parts = (agent.task, agent.controller.config, dream, seed, agent.end_weight, starts)
+    learned = _digest(agent.mdnrnn, *parts)
     scored = _digest(agent.vae, learned, config)
     with alone(folder, "--out"):
         rows = _load(folder, scored)

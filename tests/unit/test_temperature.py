@@ -93,3 +93,11 @@ def test_a_temperature_out_of_bounds_is_refused_before_any_work(doom_run, tmp_pa
 
 def test_the_papers_rows_are_there():
     assert tuple(PAPER) == TAUS
+
+
+def test_where_no_agent_is_shipped_it_says_how_to_get_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("wmlib.agent.REFERENCE", tmp_path)
+    monkeypatch.setattr("wmlib.cli.REFERENCE", tmp_path)
+    assert run_command("temperature", ["--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "no agent of takecover comes with this package; train one: python -m wmlib run" in error
