@@ -11,7 +11,9 @@ from wmlib.agent import Agent
 from wmlib.worlds import DreamWorld, play
 
 
-def dream_rows(agent: Agent, lanes: int, horizon: int, repeats: int) -> Iterator[Row]:
+def dream_rows(
+    agent: Agent, lanes: int, horizon: int, repeats: int, prefix: str = "dream"
+) -> Iterator[Row]:
     """Dreamt steps a second while a population is scored, on all cores; and of matrix products."""
     candidates = population(agent, 64)
     seeds = list(range(lanes // 64))
@@ -33,22 +35,23 @@ def dream_rows(agent: Agent, lanes: int, horizon: int, repeats: int) -> Iterator
 
         ours()
         what = f"{lanes} dreams at once; one dream after the other, a process a core"
-        yield side_by_side("dream", "dreamt steps/s", what, ours, theirs, repeats)
+        yield side_by_side(prefix, "dreamt steps/s", what, ours, theirs, repeats)
         half = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon, dtype=torch.bfloat16)
 
         def ours_in_bfloat16() -> int:
             return dream_steps(half)
 
         what = what.replace("at once", "at once, M's products in bfloat16")
-        yield side_by_side("dream_bf16", "dreamt steps/s", what, ours_in_bfloat16, theirs, repeats)
-    yield gemm_row(agent, lanes, repeats)
+        yield side_by_side(f"{prefix}_bf16", "dreamt steps/s", what, ours_in_bfloat16, theirs, repeats)
+    yield gemm_row(agent, lanes, repeats, f"{prefix}_gemm")
 
 
-def gemm_row(agent: Agent, lanes: int, repeats: int) -> Row:
+def gemm_row(agent: Agent, lanes: int, repeats: int, name: str) -> Row:
     """The products of one dream step alone, (lanes, inputs + H) @ (inputs + H, 4 H) and the head's."""
     task = agent.task
-    gates = torch.randn(task.z_size + task.action_size + task.hidden_size, 4 * task.hidden_size)
-    head = torch.randn(task.hidden_size, 3 * task.z_size * task.mixtures + 2)
+    inputs = task.z_size + task.action_size + task.restart_input + task.hidden_size
+    gates = torch.randn(inputs, 4 * task.hidden_size)
+    head = torch.randn(task.hidden_size, agent.mdnrnn.head.out_features)
     x, h = torch.randn(lanes, len(gates)), torch.randn(lanes, task.hidden_size)
 
     def steps_in(dtype: torch.dtype):
@@ -65,6 +68,6 @@ def gemm_row(agent: Agent, lanes: int, repeats: int) -> Row:
         return work
 
     return side_by_side(
-        "dream_gemm", "dreamt steps/s", "the dream's matrix products alone, bfloat16; float32",
+        name, "dreamt steps/s", "the dream's matrix products alone, bfloat16; float32",
         steps_in(torch.bfloat16), steps_in(torch.float32), repeats,
     )  # fmt: skip

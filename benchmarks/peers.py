@@ -49,13 +49,13 @@ class PlainVAE(nn.Module):
 
 
 class PlainMDNRNN(nn.Module):
-    """M as it is usually written, with reward and done (paper, appendix A.2)."""
+    """M as it is usually written, with done and perhaps reward (paper, appendix A.2)."""
 
-    def __init__(self, z_size=32, actions=3, hidden=256):
+    def __init__(self, z_size=32, actions=3, hidden=256, rewards=True):
         super().__init__()
-        self.z_size = z_size
+        self.z_size, self.rewards = z_size, rewards
         self.rnn = nn.LSTM(z_size + actions, hidden, batch_first=True)
-        self.linear = nn.Linear(hidden, 3 * z_size * GAUSSIANS + 2)
+        self.linear = nn.Linear(hidden, 3 * z_size * GAUSSIANS + 1 + rewards)
 
     def forward(self, z, action, state=None):
         h, state = self.rnn(torch.cat([z, action], dim=-1), state)
@@ -65,7 +65,8 @@ class PlainMDNRNN(nn.Module):
         logpi = F.log_softmax(out[..., :n].reshape(shape), dim=-1)
         mu = out[..., n : 2 * n].reshape(shape)
         sigma = torch.exp(out[..., 2 * n : 3 * n].reshape(shape).clamp(-7, 7))
-        return logpi, mu, sigma, out[..., -2], out[..., -1], state
+        reward = out[..., -2] if self.rewards else torch.ones(out.shape[:-1])  # Doom pays for living
+        return logpi, mu, sigma, reward, out[..., -1], state
 
 
 def copy_weights(target, source):
@@ -96,16 +97,21 @@ def mdnrnn_loss(prediction, z_next, reward, done, mask, config):
 class Rollout:
     """One process of the pool: it holds the models, and plays one rollout after the other."""
 
-    def __init__(self, tensors, starts, horizon):
+    def __init__(self, task, tensors, starts, horizon):
         torch.set_num_threads(1)
-        self.vae, self.mdnrnn = PlainVAE(), PlainMDNRNN()
+        self.vae = PlainVAE(task.z_size)
+        self.mdnrnn = PlainMDNRNN(
+            task.z_size, task.action_size + task.restart_input, task.hidden_size, task.predicts_reward
+        )
         for module, values in zip((self.vae, self.mdnrnn), tensors, strict=True):
             for parameter, value in zip(module.parameters(), values, strict=True):
                 parameter.data.copy_(torch.from_numpy(value))
-        self.starts, self.horizon = starts, horizon
+        self.task, self.starts, self.horizon = task, starts, horizon
         self.env = None
 
-    def action(self, params, z, h):
+    def action(self, params, z, h, c):
+        if self.task.name == "takecover":
+            return torch.tanh(torch.cat([z, c, h], dim=1) @ params[:, None])[0].numpy()
         weight, bias = params[:864].view(288, 3), params[864:]
         steer, gas, brake = torch.tanh(torch.cat([z, h], dim=1) @ weight + bias)[0].tolist()
         return np.array([steer, (gas + 1) / 2, min(max(brake, 0.0), 1.0)], dtype=np.float32)
@@ -125,7 +131,7 @@ class Rollout:
             frame = Image.fromarray(picture[:84]).resize((64, 64), Image.Resampling.BILINEAR)
             x = torch.from_numpy(np.array(frame)).permute(2, 0, 1).unsqueeze(0).float() / 255
             z, _ = self.vae.encode(x)
-            action = self.action(params, z, h[0])
+            action = self.action(params, z, h[0], c[0])
             picture, reward, terminated, truncated, _ = self.env.step(action.astype(np.float64))
             *_, (h, c) = self.mdnrnn(z.unsqueeze(1), torch.from_numpy(action).view(1, 1, 3), (h, c))
             total, steps, over = total + reward, steps + 1, terminated or truncated
@@ -140,10 +146,12 @@ class Rollout:
         row = int(torch.randint(len(mus), (1,), generator=generator))
         noise = torch.randn(1, mus.shape[1], generator=generator)
         z = torch.from_numpy(mus[row]) + torch.exp(torch.from_numpy(logvars[row]) / 2) * noise
-        h, c = torch.zeros(1, 1, 256), torch.zeros(1, 1, 256)
+        h, c = torch.zeros(2, 1, 1, self.task.hidden_size)
         total, steps, over = 0.0, 0, False
         while not over:
-            action = torch.from_numpy(self.action(params, z, h[0])).view(1, 1, 3)
+            action = torch.from_numpy(self.action(params, z, h[0], c[0])).view(1, 1, -1)
+            if self.task.restart_input:
+                action = torch.cat([action, torch.full((1, 1, 1), float(steps == 0))], dim=-1)
             logpi, mu, sigma, reward, done, (h, c) = self.mdnrnn(z.unsqueeze(1), action, (h, c))
             chosen = torch.distributions.Categorical(logits=logpi[0, 0]).sample().unsqueeze(-1)
             mean, spread = mu[0, 0].gather(1, chosen), sigma[0, 0].gather(1, chosen)
@@ -176,7 +184,7 @@ class RolloutPool:
         starts = agent.starts.mu.numpy(), agent.starts.logvar.numpy()
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         self.pool = multiprocessing.get_context("spawn").Pool(
-            os.cpu_count(), _begin, (tensors, starts, horizon)
+            os.cpu_count(), _begin, (agent.task, tensors, starts, horizon)
         )
 
     def play(self, kind, params, seeds):

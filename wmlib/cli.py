@@ -14,6 +14,7 @@ import tyro
 
 from wmlib.artifacts import REFERENCE, ArtifactError
 from wmlib.config import (
+    BASELINES,
     MAKE_C,
     ConfigError,
     End,
@@ -37,6 +38,9 @@ class RunOptions:
     config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["carracing"]["laptop"]
 
 
+_Player = Literal["agent", "brownian", "held", "white", "uniform", "strafing", "fresh", "runner"]
+
+
 @dataclass(frozen=True)
 class EvaluateOptions:
     """Score an agent over many games."""
@@ -51,8 +55,9 @@ class EvaluateOptions:
     """The first game's seed; the others follow."""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
-    policy: Literal["agent", "brownian", "held", "white", "uniform", "strafing", "fresh"] = "agent"
-    """Who plays: the agent, or an explorer of the game (see collect), to know what chance alone gets."""
+    policy: _Player = "agent"
+    """Who plays: the agent, or one who sees nothing, to know what that alone gets: an explorer of the
+    game (see collect), or Doom's runner, 80 frames left and 80 right."""
     run_dir: Path | None = None
     """Folder of the run, which knows its game; by default the agent that comes with this package."""
     controller: str = "controller.safetensors"
@@ -226,8 +231,9 @@ def _evaluate(argv: list[str]) -> int:
     if options.policy != "agent":
         if options.run_dir:
             raise ConfigError("--policy: an explorer needs no --run-dir; say --task")
-        if options.policy not in task.explorers or options.world != "real":
-            names = ", ".join(task.explorers)
+        blind = (*task.explorers, *BASELINES[task.name])
+        if options.policy not in blind or options.world != "real":
+            names = ", ".join(blind)
             raise ConfigError(f"--policy: {task.name} knows agent, and in the real game {names}")
         with stops_on_signals():
             score = evaluate_explorer(task, options.policy, config, machine, RunLog(), options.game)

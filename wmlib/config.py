@@ -112,6 +112,10 @@ TASKS = {
 }  # fmt: skip
 
 
+BASELINES: dict[str, tuple[str, ...]] = {"carracing": (), "takecover": ("runner",)}
+"""Of each task, players that look at nothing and don't explore: scores are compared with theirs."""
+
+
 def find_task(name: str) -> Task:
     if name not in TASKS:
         raise ConfigError(f"there is no task {name!r}; the tasks are: {', '.join(sorted(TASKS))}")

@@ -78,7 +78,7 @@ def pinned_versions(path: Path = _ROOT / "constraints.txt") -> dict[str, str]:
 def _packages() -> list[Finding]:
     findings = []
     needed = ["torch", "gymnasium", "box2d", "pygame-ce", "cma", "numpy", "pillow", "safetensors"]
-    needed += ["tqdm", "tyro", "matplotlib", "ipywidgets", "jupyterlab"]
+    needed += ["vizdoom", "tqdm", "tyro", "matplotlib", "ipywidgets", "jupyterlab"]
     pins = pinned_versions()
     for name in needed:
         version, pin = _installed(name), pins.get(name)

@@ -5,6 +5,7 @@ hopeful there. One round of this shows it what its own dream had missed.
 """
 
 import functools
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,34 +60,38 @@ def learn_on(
     seed: int,
     log: RunLog,
     player_digest: str = "",
-    digest: str = "",
 ) -> tuple[VAE, MDNRNN]:
-    """Record the player's games, and train V and M on. What `folder` holds of the same digest is kept.
+    """Record the player's games, and train V and M on.
+
+    Of what `folder` holds, each part is kept as long as nothing changed that it depends on: another way
+    to train M needs no new games and no new V.
 
     Args:
         explored: the explorers' episodes.
-        player_digest: of all that the player depends on. digest: of that and `config`.
+        player_digest: of all that the player depends on, and of the seed.
 
     Returns:
         the new V and M.
     """
     task = player.mdnrnn.task
-    games = _play(config, player, machine, folder / "episodes", log, player_digest)
+    games_digest = _digest(player_digest, config.noise, config.horizon)
+    games = _play(config, player, machine, folder / "episodes", log, games_digest)
+    vae_digest = _digest(games_digest, config.episodes, config.share, config.vae)
     vae = train_vae(
         BothStores(explored, games, config.share), task, config.vae, seed_of(seed, STAGE, "vae"), log,
-        folder / "vae.safetensors", digest, STAGE, player.vae,
+        folder / "vae.safetensors", vae_digest, STAGE, player.vae,
     )  # fmt: skip
     vae = vae.to(memory_format=torch.channels_last).eval()
     parts = [
         encoded(
-            folder / f"encoded_{name}.safetensors", task, digest,
+            folder / f"encoded_{name}.safetensors", task, vae_digest,
             functools.partial(encode_store, vae, store, log),
         )
         for name, store in (("explored", explored), ("games", games))
     ]  # fmt: skip
     mdnrnn = train_mdnrnn(
         Blend(*parts, config.share), task, config.mdnrnn, seed_of(seed, STAGE, "mdnrnn"), log,
-        folder / "mdnrnn.safetensors", digest, STAGE, player.mdnrnn,
+        folder / "mdnrnn.safetensors", _digest(vae_digest, config.mdnrnn), STAGE, player.mdnrnn,
     )  # fmt: skip
     return vae, mdnrnn.eval()
 
@@ -97,11 +102,10 @@ def _play(
     machine: Machine,
     folder: Path,
     log: RunLog,
-    player_digest: str,
+    digest: str,
 ) -> EpisodeStore:
     """The player's games. Those of another player, or with another noise, are thrown away."""
     games = CollectConfig(config.episodes, "driver", "", config.noise, config.horizon, ITERATE_SEEDS)
-    digest = f"{player_digest}-{config.noise}-{config.horizon}"
     if any(row.get("digest") != digest for row in EpisodeStore(folder).rows.values()):
         shutil.rmtree(folder)
     make_policy = functools.partial(
@@ -113,3 +117,7 @@ def _play(
     store.verify()
     log.say(f"{STAGE}: the agent's games, with noise, last {store.steps / len(store):.0f} steps")
     return store
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

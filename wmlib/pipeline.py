@@ -111,7 +111,6 @@ class Pipeline:
         vae, mdnrnn = learn_on(
             config, player, files.store(), self.config.machine, self.folder / "iterate",
             self.config.seed, self.log, self.config.stage_hash(before),
-            self._endless("iterate", config.dream).stage_hash("iterate"),
         )  # fmt: skip
         self._evolve("iterate", config.dream, vae, mdnrnn)
         files.save_vae("iterate", vae)

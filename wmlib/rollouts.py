@@ -143,6 +143,24 @@ class FreshPolicy(UniformPolicy):
     longest = 1
 
 
+class RunnerPolicy:
+    """To and fro, 80 frames to the left and 80 to the right, whatever comes: Doom's blind baseline.
+
+    Hardly a fireball meets who is never where he was. To live longer than this, one has to look.
+    """
+
+    def __init__(self, task: Task, lanes: int):
+        self.frames = np.zeros((lanes, task.action_size), int)  # since the game began
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        self.frames[lanes] = 0
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        actions = np.where(self.frames // 80 % 2, 1.0, -1.0)
+        self.frames[active] += 1
+        return actions.astype(np.float32)
+
+
 class NoisyController:
     """A controller that sees the game through V and M, with an explorer's noise on its actions.
 
@@ -179,9 +197,9 @@ class NoisyController:
         return actions
 
 
-POLICIES = {
+POLICIES: dict[str, Callable[[Task, int], Policy]] = {
     "brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy, "uniform": UniformPolicy,
-    "strafing": StrafingPolicy, "fresh": FreshPolicy,
+    "strafing": StrafingPolicy, "fresh": FreshPolicy, "runner": RunnerPolicy,
 }  # fmt: skip
 
 

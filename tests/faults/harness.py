@@ -21,10 +21,11 @@ RUN = [
 WEIGHTS = ("vae", "mdnrnn", "controller_dream", "controller_rounds", "controller")
 
 
-def start(folder: Path) -> subprocess.Popen:
+def start(folder: Path, command: list[str] | None = None) -> subprocess.Popen:
+    """A process at work in a folder. command: all of it but the folder; by default RUN."""
     return subprocess.Popen(
-        [*RUN, "--run-dir", str(folder)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        start_new_session=True, preexec_fn=_hear_ctrl_c,
+        [*(command or [*RUN, "--run-dir"]), str(folder)], stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, text=True, start_new_session=True, preexec_fn=_hear_ctrl_c,
     )  # fmt: skip
 
 
@@ -33,16 +34,23 @@ def _hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def run(folder: Path) -> None:
-    done = subprocess.run([*RUN, "--run-dir", str(folder)], capture_output=True, text=True)
+def run(folder: Path, command: list[str] | None = None) -> None:
+    words = [*(command or [*RUN, "--run-dir"]), str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def wait_for(process: subprocess.Popen, folder: Path, stage: str, step: int) -> bool:
-    """Until events.jsonl shows the stage at the step. False where the run ended before."""
+def wait_for(
+    process: subprocess.Popen, folder: Path, stage: str, step: int, tells: str = "step"
+) -> bool:
+    """Until events.jsonl shows the stage at the step. False where the run ended before.
+
+    tells: what the event must tell, where a stage does several things.
+    """
     events = folder / "events.jsonl"
     while process.poll() is None:
-        if any(row["stage"] == stage and row["step"] >= step for row in _rows(events)):
+        rows = [row for row in _rows(events) if row["stage"] == stage and tells in row]
+        if any(row["step"] >= step for row in rows):
             return True
         time.sleep(0.02)
     return False
@@ -59,13 +67,16 @@ def _rows(events: Path) -> list[dict]:
     return rows
 
 
-def stop_when(folder: Path, stage: str, step: int, how: signal.Signals) -> tuple[int, str]:
+def stop_when(
+    folder: Path, stage: str, step: int, how: signal.Signals, command: list[str] | None = None,
+    tells: str = "step",
+) -> tuple[int, str]:  # fmt: skip
     """Start a run and send it a signal at a moment. Returns its exit code and what it showed.
 
     Ctrl-C goes to the game processes too, as it does in a terminal.
     """
-    process = start(folder)
-    if wait_for(process, folder, stage, step):
+    process = start(folder, command)
+    if wait_for(process, folder, stage, step, tells):
         if how == signal.SIGINT:
             os.killpg(process.pid, how)
         else:
@@ -114,14 +125,16 @@ def fill_the_disk(process: subprocess.Popen, room: int) -> None:
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
 
 
-def assert_same(folder: Path, other: Path) -> None:
-    """The same weights, to the last bit, and the same score."""
-    for name in WEIGHTS:
+def assert_same(
+    folder: Path, other: Path, weights: tuple[str, ...] = WEIGHTS, scores: str = "score.json"
+) -> None:
+    """The same weights, to the last bit, and the same scores."""
+    for name in weights:
         ours, theirs = (load_tensors(f / f"{name}.safetensors")[0] for f in (folder, other))
         assert ours.keys() == theirs.keys()
         for key in ours:
             assert torch.equal(ours[key], theirs[key]), f"{name}: {key}"
-    ours, theirs = (json.loads((f / "score.json").read_text()) for f in (folder, other))
+    ours, theirs = (json.loads((f / scores).read_text()) for f in (folder, other))
     assert ours == theirs
 
 

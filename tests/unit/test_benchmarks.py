@@ -13,6 +13,7 @@ import torch
 from benchmarks import peers
 from benchmarks.games import population
 from benchmarks.measure import side_by_side
+from benchmarks.resolution import measure
 from wmlib.agent import load_agent
 from wmlib.artifacts import REFERENCE
 from wmlib.config import MDNRNNConfig
@@ -65,6 +66,11 @@ def test_medians_of_turns_by_hand(monkeypatch):
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     row = side_by_side("x", "steps/s", "", lambda: 8, lambda: 8, 3)
     assert (row.ours, row.peer, row.ratio) == (4.0, 2.0, 2.0)
+
+
+def test_a_small_picture_is_quicker_and_flickers_more():
+    (fast, flicker), (slow, calm) = (measure(size, 4, 60) for size in ("160x120", "640x480"))
+    assert fast > slow and flicker > 1.5 * calm
 
 
 def test_json_has_a_row_for_each_measurement(tmp_path):

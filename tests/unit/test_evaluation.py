@@ -6,7 +6,7 @@ import pytest
 from wmlib.cli import run_command
 from wmlib.config import CollectConfig, EvaluateConfig, Machine, find_task
 from wmlib.evaluation import bootstrap_interval, evaluate_explorer, score_of
-from wmlib.rollouts import collect
+from wmlib.rollouts import POLICIES, collect
 from wmlib.runlog import RunLog
 
 QUIET = RunLog(quiet=True)
@@ -50,6 +50,19 @@ def test_an_explorer_scores_what_its_recorded_games_earn(tmp_path, capsys):
         config, machine = EvaluateConfig(4, 10, 90), Machine(lanes=lanes)
         score = evaluate_explorer(task, "strafing", config, machine, QUIET, "exact")
         assert score.returns == expected and score.player == "strafing"
+
+
+def test_the_runner_turns_round_every_80_frames():
+    runner = POLICIES["runner"](find_task("takecover"), 2)
+    runner.restart(np.array([True, True]), [1, 2], None)
+    done = []
+    for t in range(200):
+        if t == 100:
+            runner.restart(np.array([False, True]), [3], None)
+        done.append(runner.act(np.array([True, True]), None)[:, 0])
+    first, second = np.array(done).T
+    assert list(first) == [-1] * 80 + [1] * 80 + [-1] * 40
+    assert list(second) == [-1] * 80 + [1] * 20 + [-1] * 80 + [1] * 20
 
 
 @pytest.mark.parametrize(
