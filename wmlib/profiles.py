@@ -115,8 +115,8 @@ def _doom_laptop() -> RunConfig:
     return _of_doom(
         _laptop(),
         collect={"episodes": 1600, "policy": "strafing"},
-        # A fireball ten steps away is four pixels wide. With the paper's half nat V leaves it out, with
-        # one nat half of the time; and then nothing in the dream can hit.
+        # A fireball ten steps away is a few pixels wide. With the paper's half nat V leaves it out, with
+        # one nat more often than not; and then hardly anything in the dream can hit.
         vae={"steps": 8000, "free_bits": 2.0},
         mdnrnn={"steps": 3000, "batch_size": 50},
         # C gets far within five generations, and its dreams are soon too easy: the rest of its time is
