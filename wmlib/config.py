@@ -87,6 +87,9 @@ class Task:
     """How hard the game is, where one can choose: Doom's 1 to 5."""
     resolution: str = ""
     """The picture that the game draws, where one can choose: Doom's 160x120, 320x240 or 640x480."""
+    symmetric: bool = False
+    """Whether a mirror shows the same game, with the actions' signs turned. V and M then learn from each
+    recorded game twice: as it was, and in the mirror."""
 
     def __post_init__(self):
         _check_counts(self, action_size=1, z_size=1, hidden_size=1, mixtures=1, horizon=1, skill=0)
@@ -107,7 +110,7 @@ TASKS = {
     "takecover": Task(
         name="takecover", action_size=1, z_size=64, hidden_size=512, horizon=2100, sees_cell=True,
         predicts_reward=False, restart_input=True, explorers=("uniform", "strafing", "fresh"), skill=4,
-        resolution="320x240",
+        resolution="320x240", symmetric=True,
     ),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ An episode of T steps holds T + 1 frames: frame t is what was seen before action
 action t brought.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 
 from wmlib.artifacts import ArtifactError, load_json, map_array, save_json, save_tensors, sha256
+from wmlib.config import Task
 from wmlib.envs.frames import FRAME_SIZE
 
 _FORMAT = 2
@@ -170,3 +172,35 @@ class EpisodeStore:
         except (KeyError, TypeError, ValueError) as error:
             message = f"{self.manifest_path} is damaged or not ours ({error}); {remedy}"
             raise ArtifactError(message) from error
+
+
+@dataclass(frozen=True)
+class BothWays:
+    """A store's episodes, each followed by what a mirror shows of it: left is right."""
+
+    store: EpisodeStore
+
+    def __len__(self) -> int:
+        return 2 * len(self.store)
+
+    @property
+    def steps(self) -> int:
+        return 2 * self.store.steps
+
+    def __iter__(self) -> Iterator[Episode]:
+        for episode in self.store:
+            yield episode
+            mirrored = episode.frames[:, :, ::-1]
+            yield dataclasses.replace(episode, frames=mirrored, actions=-episode.actions)
+
+    def sample_frames(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """As `EpisodeStore.sample_frames`, about half of them mirrored."""
+        frames = self.store.sample_frames(rng, count)
+        mirrored = rng.random(count) < 0.5
+        frames[mirrored] = frames[mirrored, :, ::-1]
+        return frames
+
+
+def learnable(store: EpisodeStore, task: Task) -> EpisodeStore | BothWays:
+    """What V and M learn from a store: its episodes, of a symmetric game both ways round."""
+    return BothWays(store) if task.symmetric else store

@@ -15,7 +15,7 @@ import torch
 
 from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine
 from wmlib.controller import Controller
-from wmlib.episodes import EpisodeStore
+from wmlib.episodes import BothWays, EpisodeStore, learnable
 from wmlib.mdnrnn import MDNRNN
 from wmlib.rollouts import NoisyController, collect
 from wmlib.runlog import RunLog
@@ -30,8 +30,8 @@ STAGE = "iterate"
 class BothStores:
     """Two stores, of which the second makes up a fixed `share` of every batch of frames."""
 
-    first: EpisodeStore
-    second: EpisodeStore
+    first: EpisodeStore | BothWays
+    second: EpisodeStore | BothWays
     share: float
 
     def sample_frames(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -76,9 +76,10 @@ def learn_on(
     task = player.mdnrnn.task
     games_digest = _digest(player_digest, config.noise, config.horizon)
     games = _play(config, player, machine, folder / "episodes", log, games_digest)
+    stores = learnable(explored, task), learnable(games, task)
     vae_digest = _digest(games_digest, config.episodes, config.share, config.vae)
     vae = train_vae(
-        BothStores(explored, games, config.share), task, config.vae, seed_of(seed, STAGE, "vae"), log,
+        BothStores(*stores, config.share), task, config.vae, seed_of(seed, STAGE, "vae"), log,
         folder / "vae.safetensors", vae_digest, STAGE, player.vae,
     )  # fmt: skip
     vae = vae.to(memory_format=torch.channels_last).eval()
@@ -87,7 +88,7 @@ def learn_on(
             folder / f"encoded_{name}.safetensors", task, vae_digest,
             functools.partial(encode_store, vae, store, log),
         )
-        for name, store in (("explored", explored), ("games", games))
+        for name, store in zip(("explored", "games"), stores, strict=True)
     ]  # fmt: skip
     mdnrnn = train_mdnrnn(
         Blend(*parts, config.share), task, config.mdnrnn, seed_of(seed, STAGE, "mdnrnn"), log,

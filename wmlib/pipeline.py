@@ -20,6 +20,7 @@ from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, StageName
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
+from wmlib.episodes import learnable
 from wmlib.evaluation import evaluate
 from wmlib.evolution import SearchSpace, dream_of, evolve
 from wmlib.iterate import Player, learn_on
@@ -88,7 +89,7 @@ class Pipeline:
     def _vae(self) -> None:
         store = self.files.store()
         vae = train_vae(
-            store, self.task, self.config.vae, self.config.seed, self.log,
+            learnable(store, self.task), self.task, self.config.vae, self.config.seed, self.log,
             self.files.checkpoint("vae"), self.config.stage_hash("vae"),
         )  # fmt: skip
         self.files.save_vae("vae", vae)

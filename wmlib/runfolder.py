@@ -19,7 +19,7 @@ from wmlib.artifacts import (
 )
 from wmlib.config import MAKE_C, MAKE_M, MAKE_V, RunConfig, StageName, find_task
 from wmlib.controller import Controller
-from wmlib.episodes import EpisodeStore
+from wmlib.episodes import EpisodeStore, learnable
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
 from wmlib.sequences import Sequences
@@ -210,7 +210,7 @@ class RunFolder:
         path = self.path / ("encoded.safetensors" if maker == "vae" else f"encoded_{maker}.safetensors")
 
         def encode() -> Sequences:
-            return encode_store(self.load_vae(stage), self.store(), self.log)
+            return encode_store(self.load_vae(stage), learnable(self.store(), self.task), self.log)
 
         return encoded(path, self.task, self.config.stage_hash(maker), encode)
 

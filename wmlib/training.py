@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import MDNRNNConfig, Task, VAEConfig
-from wmlib.episodes import EpisodeStore
+from wmlib.episodes import BothWays, EpisodeStore
 from wmlib.heap import keep_freed_memory
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
 from wmlib.runlog import RunLog
@@ -170,7 +170,7 @@ def _laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
 
 
 class Frames(Protocol):
-    """What V learns from: an `EpisodeStore`, or several."""
+    """What V learns from: an `EpisodeStore`, several, or one both ways round."""
 
     def sample_frames(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Frames drawn by chance, (count, 64, 64, 3) uint8."""
@@ -212,7 +212,7 @@ def train_vae(
 
 
 @torch.inference_mode()
-def encode_store(vae: VAE, store: EpisodeStore, log: RunLog | None = None) -> Sequences:
+def encode_store(vae: VAE, store: EpisodeStore | BothWays, log: RunLog | None = None) -> Sequences:
     """Every frame of every episode through V."""
     log = log or RunLog(quiet=True)
     # One place for all: small pieces, kept between large ones that come and go, scatter the memory.

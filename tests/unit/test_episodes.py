@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from wmlib.artifacts import ArtifactError
-from wmlib.episodes import EpisodeStore
+from wmlib.config import find_task
+from wmlib.episodes import BothWays, EpisodeStore, learnable
 
 
 def test_what_goes_in_comes_out(store, make_episode):
@@ -30,6 +31,32 @@ def test_sampled_frames_come_evenly_from_all_frames(store):
     picks = [index_of[f.tobytes()] for _ in range(40) for f in store.sample_frames(rng, 61)]
     counts = np.bincount(picks, minlength=len(every))
     assert len(every) == 61 and counts.min() > 15 and counts.max() < 75  # 40 expected, deviation 6.3
+
+
+def test_both_ways_shows_each_episode_and_then_its_mirror_image(store):
+    both = BothWays(store)
+    assert len(both) == 6 and both.steps == 2 * store.steps
+    episodes = list(both)
+    for episode, mirrored in zip(episodes[::2], episodes[1::2], strict=True):
+        assert mirrored.seed == episode.seed and mirrored.terminated == episode.terminated
+        np.testing.assert_array_equal(mirrored.rewards, episode.rewards)
+        np.testing.assert_array_equal(mirrored.actions, -episode.actions)
+        for x in (0, 20, 63):
+            np.testing.assert_array_equal(mirrored.frames[:, :, x], episode.frames[:, :, 63 - x])
+
+
+def test_half_of_the_frames_drawn_both_ways_are_mirrored(store):
+    every = np.concatenate([store.frames(seed) for seed in store.seeds])
+    as_recorded = {frame.tobytes() for frame in every}
+    mirrored = {frame[:, ::-1].tobytes() for frame in every}
+    drawn = [f.tobytes() for f in BothWays(store).sample_frames(np.random.default_rng(0), 400)]
+    assert all((frame in as_recorded) != (frame in mirrored) for frame in drawn)
+    assert sum(frame in mirrored for frame in drawn) == pytest.approx(200, abs=40)  # 4 deviations
+
+
+def test_only_a_symmetric_game_is_learned_both_ways(store):
+    assert learnable(store, find_task("carracing")) is store
+    assert learnable(store, find_task("takecover")) == BothWays(store)
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])

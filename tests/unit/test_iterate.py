@@ -9,15 +9,30 @@ import torch
 from wmlib.agent import load_agent
 from wmlib.artifacts import load_tensors
 from wmlib.cli import run_command
-from wmlib.config import ITERATE_SEEDS
+from wmlib.config import ITERATE_SEEDS, find_task
 from wmlib.episodes import EpisodeStore
 from wmlib.iterate import BothStores
+from wmlib.sequences import Sequences
 
 
 def test_the_agents_games_are_recorded_beside_the_explorers(doom_run):
     explored, games = (EpisodeStore(doom_run / name) for name in ("episodes", "iterate/episodes"))
     assert explored.seeds == [0, 1, 2, 3] and games.seeds == [ITERATE_SEEDS + i for i in range(3)]
     assert {row["policy"] for row in games.rows.values()} == {"driver"}
+
+
+def test_m_sees_every_game_both_ways_round(doom_run):
+    task = find_task("takecover")
+    for store, file in (
+        ("episodes", "encoded"),
+        ("episodes", "iterate/encoded_explored"),
+        ("iterate/episodes", "iterate/encoded_games"),
+    ):
+        recorded = [len(episode) for episode in EpisodeStore(doom_run / store)]
+        data, _ = Sequences.load(doom_run / f"{file}.safetensors", task, "")
+        assert data.lengths == [length for length in recorded for _ in range(2)]
+        first = data.lengths[0]
+        assert torch.equal(data.actions[:first], -data.actions[first : 2 * first])
 
 
 def test_v_m_and_c_are_new_and_the_old_ones_still_play_together(doom_run):

@@ -176,6 +176,17 @@ def test_chance_draws_a_new_action_at_every_frame(task):
     assert abs(np.corrcoef(actions[1:, 0], actions[:-1, 0])[0, 1]) < 0.05
 
 
+def test_a_mirror_shows_the_same_game_with_the_actions_signs_turned(task):
+    assert task.symmetric
+    with Games("takecover", 2, 2, options=task.game_options) as doom:
+        doom.reset([SEED, SEED])  # the same monsters; only who plays goes another way
+        for _ in range(60):
+            frames, *_ = doom.step(np.array([[-1.0], [1.0]]), np.ones(2, bool))
+    left, right = frames.astype(float)
+    walls = np.r_[0:26, 44:64]  # rows without monsters and fireballs
+    assert np.abs(left - right[:, ::-1])[walls].mean() < 0.15 * np.abs(left - right)[walls].mean()
+
+
 def test_the_real_world_shows_all_that_c_sees(task):
     with RealWorld(VAE(64).eval(), MDNRNN(task).eval(), lanes=2, workers=1, horizon=5) as world:
         features, _ = world.reset(seed=[SEED, SEED + 1])
