@@ -114,7 +114,9 @@ def _doom_laptop() -> RunConfig:
     """An agent for Doom, from nothing, in less than two hours on two cores."""
     return _of_doom(
         _laptop(),
-        collect={"episodes": 1600, "policy": "strafing"},
+        # Deaths are what M has too few of: 1,600 it learns by heart (of these it sees 92 % come, of new
+        # ones 69 %, and of an agent's, which come later in the game, 29 %).
+        collect={"episodes": 3200, "policy": "strafing"},
         # A fireball ten steps away is a few pixels wide. With the paper's half nat V leaves it out, with
         # one nat more often than not; and then hardly anything in the dream can hit.
         vae={"steps": 8000, "free_bits": 2.0},
