@@ -111,11 +111,11 @@ def _of_doom(config: RunConfig, horizon: int = 2100, **parts: dict[str, object])
 
 
 def _doom_laptop() -> RunConfig:
-    """An agent for Doom, from nothing, in less than two hours on two cores."""
+    """An agent for Doom, from nothing, on two cores."""
     return _of_doom(
         _laptop(),
-        # Deaths are what M has too few of: 1,600 it learns by heart (of these it sees 92 % come, of new
-        # ones 69 %, and of an agent's, which come later in the game, 29 %).
+        # Deaths are what M has too few of: it learns half as many by heart, and is then surprised by new
+        # ones, most of all by an agent's, which come later in the game.
         collect={"episodes": 3200, "policy": "strafing"},
         # A fireball ten steps away is a few pixels wide. With the paper's half nat V leaves it out, with
         # one nat more often than not; and then hardly anything in the dream can hit.
