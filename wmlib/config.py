@@ -52,7 +52,7 @@ def _check_choices(config: object) -> None:
 
 
 def _check_long_enough(config: object) -> None:
-    """Games from which the search's coordinates are fitted (see `SearchSpace.predictive`)."""
+    """Games from which the search's coordinates are fitted (see `wmlib.searchspace`)."""
     _check_counts(config, horizon=20)
     rule = "0, or 20 or more: shorter games show too little"
     _check(config, "patience", config.patience == 0 or config.patience >= 20, rule)
@@ -254,8 +254,11 @@ class EvolutionConfig:
     weight_decay: float = 0.01
     """Penalty in the fitness: this times the mean square of the search's coordinates."""
     components: int = -1
-    """Search along so many combinations of C's features, those that best foretell the features to come;
-    0 takes all of them, and -1 searches the plain weights as the paper does."""
+    """Search along so many combinations of C's features; 0 takes all of them, and -1 searches the plain
+    weights as the paper does."""
+    directions: Literal["predictive", "advantage"] = "predictive"
+    """Which combinations: those that best foretell the features to come; or those that best tell which
+    action is better, by M's dreams of each (these are few)."""
     start: Literal["zero", "previous"] = "zero"
     """Begin at C = 0, or at the controller that the stage before left."""
     horizon: int = 1000
@@ -348,8 +351,7 @@ class IterateConfig:
     def __post_init__(self):
         _check_counts(self, episodes=1, horizon=1)
         _check_range(self, 0.0, 1.0, "noise", "share")
-        fits = self.dream.world == "dream" and self.dream.components < 0
-        _check(self, "dream", fits, "an evolution in the dream, of the plain weights (components -1)")
+        _check(self, "dream", self.dream.world == "dream", "an evolution in the dream")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ pycma does the evolving. Here is what stands around it: the coordinates in which
 that a generation shares, tests of the mean in the real game, checkpoint and resume.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,99 +15,14 @@ from torch import Tensor
 
 from wmlib.artifacts import expect, load_tensors, save_tensors
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig
-from wmlib.controller import Controller
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runlog import RunLog
-from wmlib.training import seed_of, uses_bfloat16
+from wmlib.searchspace import SearchSpace
+from wmlib.training import dream_dtype, seed_of
 from wmlib.worlds import DreamStarts, DreamWorld
 
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 """evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
-
-LAG = 10
-"""Frames ahead that `SearchSpace.predictive` looks: a fifth of a second, a car's length or two."""
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """The coordinates x in which CMA-ES moves the first layer of C.
-
-    CMA-ES steps equally far in every direction, yet features differ a hundredfold in size, the 256 of h
-    repeat one another, and the largest tell mostly where the car is on the road, not how fast it goes or
-    how the road bends. So x weighs combinations of features chosen for what they foretell. The way back
-    is linear: what comes out is an ordinary C on the plain features.
-
-        C's parameters = origin + into(x)
-
-    mean: (F,). basis: (F, n), maps weights on combinations to weights on features.
-    """
-
-    controller: Controller
-    origin: Tensor
-    mean: Tensor
-    basis: Tensor
-
-    @classmethod
-    def plain(cls, controller: Controller, origin: Tensor) -> "SearchSpace":
-        """No change of coordinates: what the paper does."""
-        size = controller.feature_size
-        return cls(controller, origin, torch.zeros(size), torch.eye(size))
-
-    @classmethod
-    def predictive(
-        cls, controller: Controller, origin: Tensor, episodes: Sequence[Tensor], components: int
-    ) -> "SearchSpace":
-        """The `components` (0: all) combinations of features that best foretell the features to come.
-
-        These are the canonical correlations between the features now and LAG frames later, scaled to
-        deviation 1: first what can be foretold best.
-
-        Args:
-            episodes: features of each, (T, F).
-        """
-        episodes = [e[:, : controller.feature_size].double() for e in episodes if len(e) > LAG]
-        if not episodes:
-            raise ValueError(f"predictive needs an episode longer than {LAG} frames")
-        every = torch.cat(episodes)
-        mean = every.mean(0)
-        variance, directions = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
-        # A direction of next to no size would be blown up to noise; below this it keeps its size.
-        whiten = directions / variance.clamp(min=1e-4 * float(variance[-1])).sqrt()
-        now = (torch.cat([e[:-LAG] for e in episodes]) - mean) @ whiten
-        later = (torch.cat([e[LAG:] for e in episodes]) - mean) @ whiten
-        foretelling, _, _ = torch.linalg.svd(now.T @ later / len(now))
-        basis = whiten @ foretelling[:, : components or None]
-        basis = basis / ((every - mean) @ basis).std(0)
-        # The sign of a direction is anybody's choice: make it ours.
-        basis = basis * basis.gather(0, basis.abs().argmax(0, keepdim=True)).sign()
-        return cls(controller, origin, mean.float(), basis.float())
-
-    @property
-    def _rest(self) -> int:
-        """Numbers in C after the first layer's weights and bias, searched as they are."""
-        inputs, outputs = self.controller.layers[0]
-        return self.controller.size - inputs * outputs - self.controller.config.bias * outputs
-
-    @property
-    def size(self) -> int:
-        outputs = self.controller.layers[0][1]
-        weights = self.basis.shape[1] * outputs
-        return weights + self.controller.config.bias * outputs + self._rest
-
-    def params(self, x: np.ndarray) -> Tensor:
-        """x (P, size) to C's parameters (P, D) float32."""
-        x = torch.as_tensor(np.asarray(x), dtype=torch.float64)
-        count, outputs = self.basis.shape[1], self.controller.layers[0][1]
-        weight = x[:, : count * outputs].view(-1, count, outputs)  # (P, n, A)
-        weight = torch.einsum("fn,pna->pfa", self.basis.double(), weight)  # (P, F, A)
-        parts = [weight.flatten(1)]
-        start = count * outputs
-        if self.controller.config.bias:
-            shift = torch.einsum("f,pfa->pa", self.mean.double(), weight)
-            parts.append(x[:, start : start + outputs] - shift)
-            start += outputs
-        parts.append(x[:, start:])
-        return (self.origin.double() + torch.cat(parts, 1)).float()
 
 
 @dataclass
@@ -196,10 +111,9 @@ def dream_of(
         end_weight: see `DreamWorld`.
     """
     lanes = config.population * config.episodes
-    half = uses_bfloat16(config.precision, torch.device("cpu"))
     return DreamWorld(
         mdnrnn, starts, lanes, config.horizon, config.temperature, config.end, end_weight,
-        dtype=torch.bfloat16 if half else torch.float32,
+        dtype=dream_dtype(config.precision),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from wmlib.episodes import BothWays, EpisodeStore, learnable
 from wmlib.mdnrnn import MDNRNN
 from wmlib.rollouts import NoisyController, collect
 from wmlib.runlog import RunLog
-from wmlib.sequences import Blend
+from wmlib.sequences import Blend, Sequences
 from wmlib.training import encode_store, encoded, seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE
 
@@ -60,7 +60,7 @@ def learn_on(
     seed: int,
     log: RunLog,
     player_digest: str = "",
-) -> tuple[VAE, MDNRNN]:
+) -> tuple[VAE, MDNRNN, Sequences]:
     """Record the player's games, and train V and M on.
 
     Of what `folder` holds, each part is kept as long as nothing changed that it depends on: another way
@@ -71,7 +71,7 @@ def learn_on(
         player_digest: of all that the player depends on, and of the seed.
 
     Returns:
-        the new V and M.
+        the new V and M, and the player's games as the new V sees them.
     """
     task = player.mdnrnn.task
     games_digest = _digest(player_digest, config.noise, config.horizon)
@@ -94,7 +94,7 @@ def learn_on(
         Blend(*parts, config.share), task, config.mdnrnn, seed_of(seed, STAGE, "mdnrnn"), log,
         folder / "mdnrnn.safetensors", _digest(vae_digest, config.mdnrnn), STAGE, player.mdnrnn,
     )  # fmt: skip
-    return vae, mdnrnn.eval()
+    return vae, mdnrnn.eval(), parts[1]
 
 
 def _play(

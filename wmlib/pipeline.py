@@ -18,11 +18,10 @@ from wmlib.agent import load_agent
 from wmlib.artifacts import REFERENCE, save_json
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig, RunConfig, StageName, find_task
 from wmlib.controller import Controller
-from wmlib.diagnostics import features_of
 from wmlib.envs.games import GameKind
 from wmlib.episodes import learnable
 from wmlib.evaluation import evaluate
-from wmlib.evolution import SearchSpace, dream_of, evolve
+from wmlib.evolution import dream_of, evolve
 from wmlib.iterate import Player, learn_on
 from wmlib.mdnrnn import MDNRNN
 from wmlib.recording import record
@@ -30,6 +29,8 @@ from wmlib.rollouts import NoisyController, collect
 from wmlib.rounds import run_rounds
 from wmlib.runfolder import RunFolder, dream_starts
 from wmlib.runlog import RunLog
+from wmlib.searchspace import SearchSpace, fitted_space
+from wmlib.sequences import Sequences
 from wmlib.training import seed_of, train_mdnrnn, train_vae
 from wmlib.vae import VAE
 from wmlib.worlds import RealWorld, play
@@ -109,11 +110,11 @@ class Pipeline:
             files.load_vae("iterate"), files.load_mdnrnn("iterate"), self.controller,
             files.load_driver("iterate")[None],
         )  # fmt: skip
-        vae, mdnrnn = learn_on(
+        vae, mdnrnn, games = learn_on(
             config, player, files.store(), self.config.machine, self.folder / "iterate",
             self.config.seed, self.log, self.config.stage_hash(before),
         )  # fmt: skip
-        self._evolve("iterate", config.dream, vae, mdnrnn)
+        self._evolve("iterate", config.dream, vae, mdnrnn, games)
         files.save_vae("iterate", vae)
         files.save_starts("iterate", dream_starts(vae, files.store()))
         files.save_mdnrnn("iterate", mdnrnn)
@@ -150,14 +151,18 @@ class Pipeline:
         config: EvolutionConfig,
         vae: VAE | None = None,
         mdnrnn: MDNRNN | None = None,
+        games: Sequences | None = None,
     ) -> None:
-        """Evolve C with the given V and M, or the newest ones before the stage."""
+        """Evolve C with the given V and M, or the newest ones before the stage.
+
+        games: what C may expect to see; where there are none, they are looked for.
+        """
         vae, mdnrnn = vae or self.files.load_vae(stage), mdnrnn or self.files.load_mdnrnn(stage)
         origin = torch.zeros(self.controller.size)
         if config.start == "previous":
             origin = self.files.load_driver(stage)
         with self._evaluators(stage, config, vae, mdnrnn) as (score_candidates, validate):
-            space = self._search_space(stage, config, origin, vae, mdnrnn)
+            space = self._search_space(stage, config, origin, vae, mdnrnn, games)
             # Nothing in a generation depends on how many follow, so a run can be given more of them.
             progress = evolve(
                 config, space, score_candidates, validate, stage, self.config.seed, self.log,
@@ -175,21 +180,29 @@ class Pipeline:
         return dataclasses.replace(self.config, **{stage: one})
 
     def _search_space(
-        self, stage: str, config: EvolutionConfig, origin: torch.Tensor, vae: VAE, mdnrnn: MDNRNN
+        self,
+        stage: StageName,
+        config: EvolutionConfig,
+        origin: torch.Tensor,
+        vae: VAE,
+        mdnrnn: MDNRNN,
+        seen: Sequences | None = None,
     ) -> SearchSpace:
-        """Coordinates fitted to what C is going to see: its own driving where it can drive already."""
+        """Coordinates fitted to what C is going to see: its own games where it can play already."""
         if config.components < 0:
             return SearchSpace.plain(self.controller, origin)
-        if config.start == "zero":
+        if seen is None and config.start == "zero":
             seen = self.files.sequences(stage)
-        else:
+        elif seen is None:
             games, backend = config.population, self.config.machine.backend
             with self._open_world(vae, mdnrnn, games, config.horizon, backend) as world:
                 rng = np.random.default_rng(seed_of(self.config.seed, "features"))
                 seeds = rng.integers(0, VALIDATION_SEEDS, games)
                 seen = record(world, self.controller, origin.expand(games, -1), seeds, config.patience)
-        features = features_of(mdnrnn, seen)
-        return SearchSpace.predictive(self.controller, origin, features, config.components)
+        return fitted_space(
+            config, self.controller, origin, mdnrnn, seen, self.files.end_weight(stage),
+            seed_of(self.config.seed, stage, "seen"),
+        )  # fmt: skip
 
     def _open_world(
         self, vae: VAE, mdnrnn: MDNRNN, games: int, horizon: int, kind: GameKind

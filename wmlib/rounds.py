@@ -13,17 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
 from wmlib.config import VALIDATION_SEEDS, RoundsConfig, Task
 from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
-from wmlib.evolution import SearchSpace, dream_of, evolve
-from wmlib.mdnrnn import MDNRNN, Stepper
+from wmlib.evolution import dream_of, evolve
+from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import moments
 from wmlib.recording import record, returns_of
 from wmlib.runlog import RunLog
+from wmlib.searchspace import SearchSpace
 from wmlib.sequences import Blend, Sequences, join
 from wmlib.training import seed_of, train_mdnrnn
 from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
@@ -32,35 +33,17 @@ STAGE = "rounds"
 _STARTS_OF_A_GAME = 8
 
 
-@torch.inference_mode()
-def moments(mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, margin: int = 90) -> DreamStarts:
-    """Moments of recorded games to dream on from, with all that M remembers there.
+def starts_of(
+    mdnrnn: MDNRNN, games: Sequences, rng: np.random.Generator, margin: int = 90
+) -> DreamStarts:
+    """Moments of the games to dream on from.
 
     Args:
         margin: frames before the end of a game that are left out. The crash, or the boredom, that ended
             it is already under way there.
     """
-    cell, task = Stepper(mdnrnn), mdnrnn.task
-    mus = data.mu.split([n + 1 for n in data.lengths])
-    logvars = data.logvar.split([n + 1 for n in data.lengths])
-    actions = data.actions.split(data.lengths)
-    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in data.lengths]
-    h = c = torch.zeros(len(mus), task.hidden_size)
-    rows: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    for t in range(1 + max(int(moment.max()) for moment in chosen)):
-        for episode, moment in enumerate(chosen):
-            if t not in moment:
-                continue
-            row = (mus[episode][t], logvars[episode][t], h[episode], c[episode])
-            rows += [row] * int((moment == t).sum())
-        # An episode that is over repeats its last frame; nothing is asked of it any more.
-        z = torch.stack([mu[min(t, len(mu) - 1)] for mu in mus])
-        action = torch.stack([a[min(t, len(a) - 1)] for a in actions])
-        inputs = [z, action]
-        if task.restart_input:
-            inputs.append(torch.full((len(mus), 1), float(t == 0)))
-        h, c = cell(torch.cat(inputs, 1), h, c)
-    return DreamStarts(*map(torch.stack, zip(*rows, strict=True)))
+    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in games.lengths]
+    return moments(mdnrnn, games, chosen)
 
 
 def run_rounds(
@@ -130,7 +113,7 @@ def run_rounds(
         ).eval()  # fmt: skip
         # A generator of its own: a round that is taken up again does not draw its games anew.
         chance = np.random.default_rng(seed_of(seed, STAGE, number, "moments"))
-        starts = moments(mdnrnn, games, chance)
+        starts = starts_of(mdnrnn, games, chance)
         dream = dream_of(config.dream, mdnrnn, starts, config.mdnrnn.done_positive_weight)
 
         def score(candidates: Tensor, seeds: np.ndarray, dream: DreamWorld = dream) -> np.ndarray:

@@ -48,6 +48,18 @@ class Sequences:
             raise ArtifactError(f"{path}: its lengths do not fit together; {remedy}")
         return cls(**tensors | {"lengths": lengths}), about
 
+    def some(self, rng: np.random.Generator, count: int) -> "Sequences":
+        """`count` random episodes of these, or all where there are no more."""
+        if count >= len(self.lengths):
+            return self
+        picked = np.sort(rng.choice(len(self.lengths), count, replace=False))
+        steps = np.concatenate([[0], np.cumsum(self.lengths)])
+        at = torch.cat([torch.arange(steps[e], steps[e + 1]) for e in picked])
+        frames = torch.cat([torch.arange(steps[e], steps[e + 1] + 1) + e for e in picked])
+        by_step = (x[at] for x in (self.actions, self.rewards, self.dones))
+        lengths = [self.lengths[e] for e in picked]
+        return Sequences(self.mu[frames], self.logvar[frames], *by_step, lengths)
+
     def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.
 

@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from wmlib.agent import Agent
 from wmlib.artifacts import ArtifactError, alone, load_json, save_json, save_tensors
-from wmlib.config import EvaluateConfig, EvolutionConfig, Machine
+from wmlib.config import VALIDATION_SEEDS, EvaluateConfig, EvolutionConfig, Machine
 from wmlib.evaluation import Score, evaluate
-from wmlib.evolution import SearchSpace, dream_of, evolve
+from wmlib.evolution import dream_of, evolve
+from wmlib.recording import record
 from wmlib.runlog import RunLog
+from wmlib.searchspace import SearchSpace, fitted_space
+from wmlib.training import seed_of
 from wmlib.worlds import DreamWorld, RealWorld, play
 
 STAGE = "temperature"
@@ -49,15 +53,17 @@ def controller_file(tau: float) -> str:
 def learn_at(
     tau: float,
     agent: Agent,
+    space: SearchSpace,
     config: EvolutionConfig,
     seed: int,
     log: RunLog,
     checkpoint: Path | None = None,
     digest: str = "",
 ) -> torch.Tensor:
-    """Evolve C, from zero, in M's dream of this temperature alone.
+    """Evolve C in M's dream of this temperature alone.
 
     Args:
+        space: the coordinates in which C is searched.
         config: how; its temperature and its tests in the game are not looked at.
 
     Returns:
@@ -65,12 +71,33 @@ def learn_at(
     """
     config = dataclasses.replace(config, temperature=tau)
     dream = dream_of(config, agent.mdnrnn, agent.starts, agent.end_weight)
-    space = SearchSpace.plain(agent.controller, torch.zeros(agent.controller.size))
     progress = evolve(
         config, space, lambda params, seeds: play(dream, agent.controller, params, seeds), None,
         STAGE, seed, log, checkpoint, digest,
     )  # fmt: skip
     return progress.best
+
+
+def space_for(
+    agent: Agent, config: EvolutionConfig, machine: Machine, seed: int, log: RunLog
+) -> SearchSpace:
+    """The coordinates that the configuration asks for, around C = 0.
+
+    Those that have to be fitted are fitted to games that the agent plays, as many as a generation has
+    candidates.
+    """
+    origin = torch.zeros(agent.controller.size)
+    if config.components < 0:
+        return SearchSpace.plain(agent.controller, origin)
+    games = config.population
+    seeds = np.random.default_rng(seed_of(seed, STAGE, "games")).integers(0, VALIDATION_SEEDS, games)
+    lanes = min(machine.lanes, games)
+    with RealWorld(agent.vae, agent.mdnrnn, lanes, machine.worker_count, config.horizon) as game:
+        players = agent.params.expand(games, -1)
+        seen = record(game, agent.controller, players, seeds, log=log, name=STAGE)
+    return fitted_space(
+        config, agent.controller, origin, agent.mdnrnn, seen, agent.end_weight, seed_of(seed, STAGE)
+    )
 
 
 def measure(
@@ -119,13 +146,14 @@ def table(
     learned = _digest(agent.mdnrnn, *parts)
     scored = _digest(agent.vae, learned, config)
     with alone(folder, "--out"):
-        rows = _load(folder, scored)
+        rows, space = _load(folder, scored), None
         for tau in taus:
             if tau in rows:
                 continue
+            space = space or space_for(agent, dream, machine, seed, log)
             path = folder / controller_file(tau)
             checkpoint = folder / "checkpoints" / path.name
-            params = learn_at(tau, agent, dream, seed, log, checkpoint, f"{learned}-{tau}")
+            params = learn_at(tau, agent, space, dream, seed, log, checkpoint, f"{learned}-{tau}")
             rows[tau] = measure(tau, agent, params, config, dream, machine, log)
             about = agent.about | {"stage": STAGE, "tau": tau, "validated": None}
             save_tensors(path, {"params": params}, about)

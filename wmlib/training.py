@@ -44,6 +44,11 @@ def best_device() -> torch.device:
     return torch.device("cpu")
 
 
+def dream_dtype(precision: str) -> torch.dtype:
+    """In which a dream's products are computed; dreams run on the CPU."""
+    return torch.bfloat16 if uses_bfloat16(precision, torch.device("cpu")) else torch.float32
+
+
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
     """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way."""
     if precision != "auto":

@@ -20,11 +20,11 @@ from wmlib.agent import load_agent
 from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_tensors
 from wmlib.cli import _run_options
 from wmlib.episodes import EpisodeStore
-from wmlib.evolution import SearchSpace
 from wmlib.export import config_of
 from wmlib.mdnrnn import MDNRNN
 from wmlib.pipeline import Pipeline
 from wmlib.runlog import read_events
+from wmlib.searchspace import SearchSpace
 from wmlib.vae import VAE
 
 AGAIN = "made again"

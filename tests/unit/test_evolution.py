@@ -7,8 +7,9 @@ import torch
 
 from wmlib.config import VALIDATION_SEEDS, ControllerConfig, EvolutionConfig
 from wmlib.controller import Controller
-from wmlib.evolution import SearchSpace, evolve, generation_seeds
+from wmlib.evolution import evolve, generation_seeds
 from wmlib.runlog import RunLog
+from wmlib.searchspace import SearchSpace
 from wmlib.training import seed_of
 
 QUIET = RunLog(quiet=True)
@@ -184,6 +185,36 @@ def test_predictive_coordinates_find_what_lasts_however_small_it_is(controller):
 def test_predictive_coordinates_need_an_episode_long_enough(controller):
     with pytest.raises(ValueError, match="longer than 10 frames"):
         SearchSpace.predictive(controller, torch.zeros(controller.size), [torch.randn(9, 288)], 2)
+
+
+def test_advantageous_coordinates_are_what_tells_the_advantage(controller):
+    """Two quiet directions among 288 tell what is better; one of them tells more."""
+    torch.manual_seed(3)
+    hidden = torch.randn(20_000, 288)
+    features = hidden * torch.logspace(-1, 1, 288) + 5
+    two = torch.stack([hidden[:, 7], hidden[:, 30]], 1)
+    advantages = two @ torch.tensor([[1.0, -2.0, 3.0, 0.1], [0.0, 0.5, 0.1, 0.1]])
+    advantages = advantages + 0.5 * torch.randn(20_000, 4)
+    origin = torch.zeros(controller.size)
+    space = SearchSpace.advantageous(controller, origin, features, advantages, 2)
+    assert space.size == 2 * 3 + 3
+    scores = (features - space.mean) @ space.basis
+    torch.testing.assert_close(scores.std(0), torch.ones(2), rtol=1e-3, atol=0)
+    correlation = torch.corrcoef(torch.cat([scores, two], 1).T)[:2, 2:].abs()
+    assert correlation[0, 0] > 0.95 and correlation[1, 1] > 0.9
+    # And plain algebra: what C adds to its actions is the weighted combinations, and nothing else.
+    x = np.random.default_rng(0).normal(size=(1, space.size)) * 0.1
+    weight, bias = torch.from_numpy(x[0, :6]).float().view(2, 3), torch.from_numpy(x[0, 6:]).float()
+    steer = controller.act(space.params(x), features[None, :5])[0, :, 0]
+    torch.testing.assert_close(steer, (scores[:5] @ weight + bias)[:, 0].tanh(), rtol=1e-3, atol=1e-3)
+
+
+def test_there_are_at_most_as_many_advantageous_coordinates_as_advantages(controller):
+    torch.manual_seed(3)
+    features, told = torch.randn(500, 288), torch.randn(500, 4)
+    for asked, there in ((0, 4), (3, 3), (9, 4)):
+        space = SearchSpace.advantageous(controller, torch.zeros(controller.size), features, told, asked)
+        assert space.basis.shape == (288, there)
 
 
 def test_without_a_judge_the_last_mean_is_kept(space):

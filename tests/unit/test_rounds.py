@@ -11,7 +11,7 @@ from wmlib.config import EvolutionConfig, MDNRNNConfig, RoundsConfig
 from wmlib.diagnostics import memories
 from wmlib.mdnrnn import MDNRNN
 from wmlib.recording import record, returns_of
-from wmlib.rounds import moments, run_rounds
+from wmlib.rounds import run_rounds, starts_of
 from wmlib.runlog import RunLog
 from wmlib.sequences import Blend, Sequences, join
 from wmlib.worlds import RealWorld, play
@@ -55,7 +55,7 @@ def test_recorded_games_are_the_games_that_play_scores(vae, mdnrnn, controller):
 
 def test_moments_hold_what_m_remembers_there(mdnrnn):
     data = data_of([30, 12])
-    starts = moments(mdnrnn, data, np.random.default_rng(0), margin=4)
+    starts = starts_of(mdnrnn, data, np.random.default_rng(0), margin=4)
     assert starts.mu.shape == (16, 32)
     remembered = [memories(mdnrnn, data, episode) for episode in (0, 1)]
     z, h = (torch.cat([pair[i] for pair in remembered]) for i in (0, 1))
@@ -81,6 +81,19 @@ def test_joined_sequences_keep_their_episodes():
     assert torch.equal(joined.mu[12:], b.mu) and torch.equal(joined.rewards[:10], a.rewards)
 
 
+def test_some_episodes_are_whole_ones():
+    data = data_of([4, 6, 5, 3])
+    some = data.some(np.random.default_rng(0), 2)
+    assert len(some.lengths) == 2 and some.lengths != data.lengths[:2]
+    steps, frames = np.cumsum([0, *data.lengths]), np.cumsum([0, *(n + 1 for n in data.lengths)])
+    picked = [data.lengths.index(n) for n in some.lengths]
+    for kind, edges in (("mu", frames), ("logvar", frames), ("actions", steps), ("dones", steps)):
+        whole = getattr(data, kind)
+        expected = torch.cat([whole[edges[e] : edges[e + 1]] for e in picked])
+        assert torch.equal(getattr(some, kind), expected), kind
+    assert data.some(np.random.default_rng(0), 4) is data
+
+
 @pytest.fixture
 def config():
     return RoundsConfig(
@@ -95,11 +108,11 @@ def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(
 ):
     starts = []  # of every dream: so small a search may pick the same C from different ones
 
-    def noted_moments(*inputs):
-        starts.append(moments(*inputs, margin=0))
+    def noted_starts(*inputs):
+        starts.append(starts_of(*inputs, margin=0))
         return starts[-1]
 
-    monkeypatch.setattr(rounds, "moments", noted_moments)
+    monkeypatch.setattr(rounds, "starts_of", noted_starts)
 
     def go(folder, count, opened=None):
         def open_world(m, lanes):

@@ -1,0 +1,103 @@
+"""Which action is better, seen from a recorded moment: M dreams on once with each of them.
+
+Most of what C sees has nothing to do with what it should do. CMA-ES would have to find that out by
+playing, from scores in which luck weighs more than any single weight of C. M can simply be asked.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.mdnrnn import MDNRNN, Imagination
+from wmlib.moments import moments
+from wmlib.sequences import Sequences
+from wmlib.worlds import DreamStarts
+
+LOOK = 40
+"""Steps that are dreamt: in Doom, a little more than a second."""
+SPAN = 8
+"""Steps whose rewards are added up. What is good at once and what is good later are told apart."""
+NEAR_END = 40
+"""Steps before an end in which most can still be won or lost."""
+_CHOICES = (-1.0, 0.0, 1.0)
+
+
+def telling_moments(
+    mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, each: int = 32
+) -> DreamStarts:
+    """`each` moments of every game; a quarter of them lie just before its end, if it had one."""
+    ends = np.cumsum(data.lengths) - 1
+    chosen = []
+    for length, ended in zip(data.lengths, data.dones[ends] > 0.5, strict=True):
+        anywhere = rng.integers(0, length, each)
+        near = length - 1 - rng.integers(0, min(NEAR_END, length), each // 4)
+        chosen.append(np.concatenate([near, anywhere[len(near) :]]) if ended else anywhere)
+    return moments(mdnrnn, data, chosen)
+
+
+@torch.inference_mode()
+def advantages(
+    mdnrnn: MDNRNN,
+    at: DreamStarts,
+    generator: torch.Generator,
+    end_weight: float = 1.0,
+    repeats: int = 2,
+    dtype: torch.dtype = torch.float32,
+    lanes: int = 4096,
+) -> Tensor:
+    """What the choice of an action is worth at each moment, in M's dream at temperature 1.
+
+    Each choice is held for LOOK steps, once with every luck; the choices share their luck. A step is
+    worth the reward that M foretells; where M foretells none, minus its probability of the end. The
+    dream goes on beyond a probable end, so that what is counted is smooth.
+
+    Args:
+        end_weight: see `DreamWorld`. repeats: dreams of each choice. lanes: dreams at once.
+
+    Returns:
+        (n, action_size * LOOK / SPAN * 2): for each number of the action, and each span of time, what 1
+        is worth more than -1, and what 0 is worth more than the average of both.
+    """
+    task = mdnrnn.task
+    imagination = Imagination(mdnrnn, lanes, 1.0, dtype)
+    parts = []
+    for rows in torch.arange(len(at.mu)).split(lanes // repeats):
+        z, h, c = (x[rows].repeat_interleave(repeats, 0) for x in (at.mu, at.h, at.c))
+        luck_seed = int(torch.randint(2**31, (1,), generator=generator))
+        columns = []
+        for k in range(task.action_size):
+            low, middle, high = (
+                _worth(imagination, z, h, c, k, choice, luck_seed, end_weight) for choice in _CHOICES
+            )
+            columns += [high - low, middle - (low + high) / 2]  # (repeats n, spans) each
+        parts.append(torch.cat(columns, 1).unflatten(0, (-1, repeats)).mean(1))
+    return torch.cat(parts)
+
+
+def _worth(
+    imagination: Imagination,
+    z: Tensor,
+    h: Tensor,
+    c: Tensor,
+    k: int,
+    choice: float,
+    luck_seed: int,
+    end_weight: float,
+) -> Tensor:
+    """Of holding `choice` for number k of the action, the others at 0: (N, LOOK / SPAN)."""
+    task, luck = imagination.task, torch.Generator().manual_seed(luck_seed)
+    action = torch.zeros(len(z), task.action_size)
+    action[:, k] = choice
+    known = torch.cat([action, torch.zeros(len(z), 1)], 1) if task.restart_input else action
+    worth = torch.zeros(len(z), LOOK // SPAN)
+    for t in range(LOOK):
+        uniform = torch.rand(z.shape, generator=luck)
+        normal = torch.randn(z.shape, generator=luck)
+        z, h, c, heads = imagination(torch.cat([z, known], 1), h, c, uniform, normal)
+        if task.predicts_reward:
+            worth[:, t // SPAN] += heads[:, 0]
+        else:
+            worth[:, t // SPAN] -= (heads[:, -1] - math.log(end_weight)).sigmoid()
+    return worth
