@@ -12,8 +12,8 @@ from wmlib.config import ControllerConfig, find_task
 from wmlib.controller import Controller
 from wmlib.episodes import Episode, EpisodeStore
 from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import DreamStarts
 from wmlib.vae import VAE
-from wmlib.worlds import DreamStarts
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from wmlib.mdnrnn import MDNRNN, Imagination
-from wmlib.moments import moments
+from wmlib.moments import DreamStarts, moments
 from wmlib.sequences import Sequences
-from wmlib.worlds import DreamStarts
 
 LOOK = 40
 """Steps that are dreamt: in Doom, a little more than a second."""

@@ -17,8 +17,8 @@ from wmlib.artifacts import (
 from wmlib.config import ControllerConfig, MDNRNNConfig, Task, find_task
 from wmlib.controller import Controller
 from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import DreamStarts
 from wmlib.vae import VAE
-from wmlib.worlds import DreamStarts
 
 
 @dataclass(frozen=True)

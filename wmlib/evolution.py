@@ -16,10 +16,11 @@ from torch import Tensor
 from wmlib.artifacts import expect, load_tensors, save_tensors
 from wmlib.config import VALIDATION_SEEDS, EvolutionConfig
 from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import DreamStarts
 from wmlib.runlog import RunLog
 from wmlib.searchspace import SearchSpace
 from wmlib.training import dream_dtype, seed_of
-from wmlib.worlds import DreamStarts, DreamWorld
+from wmlib.worlds import DreamWorld
 
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 """evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""

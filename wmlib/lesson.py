@@ -11,6 +11,7 @@ from wmlib.artifacts import REFERENCE
 from wmlib.config import RunConfig, StageName
 from wmlib.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import DreamStarts
 from wmlib.pipeline import Pipeline
 from wmlib.profiles import find_profile
 from wmlib.runfolder import dream_starts
@@ -18,7 +19,6 @@ from wmlib.runlog import RunLog, read_events
 from wmlib.sequences import Sequences
 from wmlib.training import best_device, encode_store
 from wmlib.vae import VAE
-from wmlib.worlds import DreamStarts
 
 _LEAVES = {
     "collect": "episodes/manifest.json",

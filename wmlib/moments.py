@@ -1,12 +1,28 @@
 """Recorded moments with all that M remembers there: from them a dream can go on."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from wmlib.config import Task
 from wmlib.mdnrnn import MDNRNN, Stepper
 from wmlib.sequences import Sequences
-from wmlib.worlds import DreamStarts
+
+
+@dataclass(frozen=True)
+class DreamStarts:
+    """Recorded moments from which dreams begin.
+
+    mu, logvar: V's view of the frame, (n, Z). h, c: M's memory of all that came before it, (n, H); None
+    for first frames, before which there is nothing to remember.
+    """
+
+    mu: Tensor
+    logvar: Tensor
+    h: Tensor | None = None
+    c: Tensor | None = None
 
 
 @torch.inference_mode()
@@ -26,7 +42,7 @@ def moments(mdnrnn: MDNRNN, data: Sequences, chosen: list[np.ndarray]) -> DreamS
     times, games = times[order], games[order]
     frames = torch.from_numpy(first_frame[games] + times)
     h = c = torch.zeros(len(lengths), task.hidden_size)
-    remembered: list[tuple[torch.Tensor, torch.Tensor]] = []
+    remembered: list[tuple[Tensor, Tensor]] = []
     for t in range(1 + int(times[-1])):
         here = torch.from_numpy(games[times == t])
         remembered.append((h[here], c[here]))
@@ -41,6 +57,6 @@ def moments(mdnrnn: MDNRNN, data: Sequences, chosen: list[np.ndarray]) -> DreamS
     return DreamStarts(data.mu[frames], data.logvar[frames], h, c)
 
 
-def features_at(at: DreamStarts, task: Task) -> torch.Tensor:
+def features_at(at: DreamStarts, task: Task) -> Tensor:
     """What C would see there, (n, F): [z, h], or [z, c, h] where the task says so."""
     return torch.cat([at.mu, at.c, at.h] if task.sees_cell else [at.mu, at.h], 1)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from wmlib.agent import Agent
+from wmlib.moments import DreamStarts
 from wmlib.perception import CHUNK
 from wmlib.vae import to_images
-from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, World
+from wmlib.worlds import DreamWorld, RealWorld, World
 
 Where = Literal["dream", "game", "both"]
 Driver = Literal["agent", "you"]

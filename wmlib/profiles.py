@@ -140,7 +140,7 @@ def _doom_laptop() -> RunConfig:
     iterate = dataclasses.replace(
         config.iterate, episodes=480,
         dream=dataclasses.replace(
-            config.dream, generations=40, average=3, validate_every=10, validation_episodes=96
+            config.dream, generations=24, average=3, validate_every=4
         ),
     )  # fmt: skip
     return dataclasses.replace(config, iterate=iterate)

@@ -21,13 +21,13 @@ from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.evolution import dream_of, evolve
 from wmlib.mdnrnn import MDNRNN
-from wmlib.moments import moments
+from wmlib.moments import DreamStarts, moments
 from wmlib.recording import record, returns_of
 from wmlib.runlog import RunLog
 from wmlib.searchspace import SearchSpace
 from wmlib.sequences import Blend, Sequences, join
 from wmlib.training import seed_of, train_mdnrnn
-from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
+from wmlib.worlds import DreamWorld, RealWorld, play
 
 STAGE = "rounds"
 _STARTS_OF_A_GAME = 8

@@ -21,11 +21,11 @@ from wmlib.config import MAKE_C, MAKE_M, MAKE_V, RunConfig, StageName, find_task
 from wmlib.controller import Controller
 from wmlib.episodes import EpisodeStore, learnable
 from wmlib.mdnrnn import MDNRNN
+from wmlib.moments import DreamStarts
 from wmlib.runlog import RunLog
 from wmlib.sequences import Sequences
 from wmlib.training import encode_store, encoded
 from wmlib.vae import VAE, to_images
-from wmlib.worlds import DreamStarts
 
 _REMEDY = "delete it and run the same command as before: what is missing is made again"
 

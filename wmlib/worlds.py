@@ -10,7 +10,6 @@ gives h_{t+1}; and z_{t+1} is there. See `tests/unit/test_worlds.py` for the ali
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +20,7 @@ from wmlib.config import End
 from wmlib.controller import Controller
 from wmlib.envs import GameKind, open_games
 from wmlib.mdnrnn import MDNRNN, Imagination
+from wmlib.moments import DreamStarts
 from wmlib.perception import CHUNK, Perception
 from wmlib.vae import VAE, sample_z, to_frames
 
@@ -105,20 +105,6 @@ class RealWorld:
 
     def __exit__(self, *_) -> None:
         self.close()
-
-
-@dataclass(frozen=True)
-class DreamStarts:
-    """Recorded moments from which dreams begin.
-
-    mu, logvar: V's view of the frame, (n, Z). h, c: M's memory of all that came before it, (n, H); None
-    for first frames, before which there is nothing to remember.
-    """
-
-    mu: Tensor
-    logvar: Tensor
-    h: Tensor | None = None
-    c: Tensor | None = None
 
 
 class DreamWorld:

@@ -10,8 +10,9 @@ from wmlib.config import find_task
 from wmlib.envs.frames import to_frame
 from wmlib.envs.games import make_game
 from wmlib.mdnrnn import MDNRNN, sample_mixture
+from wmlib.moments import DreamStarts
 from wmlib.vae import to_images
-from wmlib.worlds import DreamStarts, DreamWorld, RealWorld, play
+from wmlib.worlds import DreamWorld, RealWorld, play
 
 
 @pytest.fixture(params=["real", "dream"])
