@@ -88,8 +88,8 @@ class TemperatureOptions:
     taus: tuple[float, ...] = TAUS
     """The temperatures, each from 0.05 to 10."""
     dream: EvolutionConfig = PROFILES["takecover"]["laptop"].dream
-    """How C learns in each of them, from zero. World, start, components, patience, temperature and tests
-    in the game are not looked at here."""
+    """How C learns in each of them, from zero. World, start, patience, temperature and tests in the game
+    are not looked at here."""
     episodes: int = EvaluateConfig.episodes
     """Games, and dreams, for each score."""
     first_seed: int = EvaluateConfig.first_seed

@@ -318,8 +318,8 @@ class RoundsConfig:
     dream: EvolutionConfig = EvolutionConfig(
         generations=15, episodes=16, horizon=200, sigma=0.04, weight_decay=0.0, average=3
     )
-    """How C learns on. Its coordinates and its tests are those of the rounds: components, start,
-    patience and validation are not looked at here."""
+    """How C learns on. Its coordinates and its tests are those of the rounds: components,
+    directions, start, patience and validation are not looked at here."""
 
     def __post_init__(self):
         _check_counts(self, rounds=1, games=4, components=0, recent=1, patience=0)

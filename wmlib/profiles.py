@@ -139,9 +139,7 @@ def _doom_laptop() -> RunConfig:
     # C's new games show new combinations; in those it begins anew.
     iterate = dataclasses.replace(
         config.iterate, episodes=480,
-        dream=dataclasses.replace(
-            config.dream, generations=24, average=3, validate_every=4
-        ),
+        dream=dataclasses.replace(config.dream, generations=24, average=3, validate_every=4),
     )  # fmt: skip
     return dataclasses.replace(config, iterate=iterate)
 

@@ -141,9 +141,7 @@ def table(
     Raises:
         ArtifactError: another process is making a table there, or a file is damaged.
     """
-    starts = agent.starts.mu.tolist(), agent.starts.logvar.tolist()
-    parts = (agent.task, agent.controller.config, dream, seed, agent.end_weight, starts)
-    learned = _digest(agent.mdnrnn, *parts)
+    learned = _learned_from(agent, dream, seed)
     scored = _digest(agent.vae, learned, config)
     with alone(folder, "--out"):
         rows, space = _load(folder, scored), None
@@ -159,6 +157,15 @@ def table(
             save_tensors(path, {"params": params}, about)
             _save(folder, scored, rows)
     return [rows[tau] for tau in taus]
+
+
+def _learned_from(agent: Agent, dream: EvolutionConfig, seed: int) -> str:
+    """A digest of all that a C depends on which learns in the agent's dreams."""
+    starts = agent.starts.mu.tolist(), agent.starts.logvar.tolist()
+    parts = (agent.task, agent.controller.config, dream, seed, agent.end_weight, starts)
+    if dream.components >= 0:  # coordinates fitted to what the agent sees when it plays
+        parts += (_digest(agent.vae), agent.params.tolist())
+    return _digest(agent.mdnrnn, *parts)
 
 
 def _digest(module: torch.nn.Module, *parts: object) -> str:

@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
+from wmlib.agent import load_agent
 from wmlib.artifacts import ArtifactError, load_tensors
 from wmlib.cli import run_command
+from wmlib.config import EvolutionConfig
 from wmlib.profiles import TAUS
-from wmlib.temperature import PAPER, _load, controller_file, read_table
+from wmlib.temperature import PAPER, _learned_from, _load, controller_file, read_table
 
 SMALL = [
     "--episodes", "2", "--dream.generations", "2", "--dream.population", "4", "--dream.episodes", "2",
@@ -69,6 +72,16 @@ def test_a_table_of_another_agent_is_not_taken_nor_its_controllers(made, tmp_pat
     made = shutil.copytree(made, tmp_path / "made")
     assert _load(made, "of another") == {}
     assert not list(made.glob("controller_tau_*"))
+
+
+def test_fitted_coordinates_depend_on_who_played(doom_run):
+    """A checkpoint is gone on with only in the coordinates it began in."""
+    agent = load_agent(doom_run)
+    other = replace(agent, params=agent.params + 1)
+    for components, same in ((-1, True), (0, False)):
+        dream = EvolutionConfig(components=components, directions="advantage")
+        assert (_learned_from(agent, dream, 1) == _learned_from(other, dream, 1)) is same
+        assert _learned_from(agent, dream, 1) == _learned_from(load_agent(doom_run), dream, 1)
 
 
 def test_a_row_without_its_controller_is_made_again(made, tmp_path):
