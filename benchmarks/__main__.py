@@ -97,7 +97,8 @@ def _evaluation(agent, size: Size, curves: Curves) -> Iterator[Row]:
 
 
 def _dream(agent, size: Size, curves: Curves) -> Iterator[Row]:
-    return dream_rows(agent, size.dreams, size.dream_horizon, size.repeats)
+    for dreamer, prefix in ((agent, "dream"), (load_agent(REFERENCE / "takecover"), "dream_doom")):
+        yield from dream_rows(dreamer, size.dreams, size.dream_horizon, size.repeats, prefix)
 
 
 def _train(agent, size: Size, curves: Curves) -> Iterator[Row]:

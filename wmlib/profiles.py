@@ -124,21 +124,22 @@ def _doom_laptop() -> RunConfig:
         collect={"episodes": 3200, "policy": "strafing"},
         # A fireball ten steps away is a few pixels wide. With the paper's half nat V leaves it out, with
         # one nat more often than not; and then hardly anything in the dream can hit.
-        vae={"steps": 8000, "free_bits": 2.0},
+        vae={"steps": 6000, "free_bits": 2.0},
         mdnrnn={"steps": 3000, "batch_size": 50},
         dream={
             **_DOOM_SEARCH,
-            "generations": 16,
+            "generations": 8,
             "sigma": 0.6,
             "temperature": 1.5,
             "precision": "auto",
-            "validate_every": 8,
+            "validate_every": 4,
             "validation_episodes": 64,
         },
     )
     # C's new games show new combinations; in those it begins anew.
     iterate = dataclasses.replace(
-        config.iterate, episodes=480,
+        config.iterate, episodes=480, share=0.5,
+        mdnrnn=dataclasses.replace(config.iterate.mdnrnn, steps=4500),
         dream=dataclasses.replace(config.dream, generations=24, average=3, validate_every=4),
     )  # fmt: skip
     return dataclasses.replace(config, iterate=iterate)

@@ -24,13 +24,14 @@ from wmlib.widgets.dream_player import DreamPlayer
 from wmlib.widgets.latent_explorer import LatentExplorer
 from wmlib.widgets.mixture_explorer import MixtureExplorer
 
-agent = load_agent(REFERENCE / "carracing")
+agent, doom = load_agent(REFERENCE / "carracing"), load_agent(REFERENCE / "takecover")
 store = EpisodeStore(REFERENCE.parent / "sample")
 frames = np.concatenate([store.frames(seed)[::5] for seed in store.seeds])
 LatentExplorer(agent.vae, frames, seed=2)
 """,
     "MixtureExplorer(agent.vae, agent.mdnrnn, encode_store(agent.vae, store), store)",
     "DreamPlayer(agent, where='both', seed=1_500_002)",
+    "DreamPlayer(doom, where='both', seed=1_500_002)",
 )
 
 WATCH = """image => {
@@ -61,9 +62,10 @@ def frames_a_second(player: Locator, where: str, upto: int = 90) -> str:
     """What the player's counter says of its speed, once it has played for a while."""
     player.get_by_role("combobox", name="world").select_option(where)
     expect(player.get_by_role("status")).to_have_text("ready", timeout=30_000)
-    count = "n => +document.querySelector('.wmlib-player .counter').textContent.split(' ')[1] >= n"
+    counter = player.locator(".counter").element_handle()
+    reached = "([counter, n]) => +counter.textContent.split(' ')[1] >= n"
     player.get_by_role("button", name="play", exact=True).click()
-    player.page.wait_for_function(count, arg=upto)
+    player.page.wait_for_function(reached, arg=[counter, upto])
     said = player.locator(".counter").inner_text()
     player.get_by_role("button", name="pause", exact=True).click()
     return next(part for part in said.split(" · ") if part.endswith("frames/s"))
@@ -79,7 +81,7 @@ def main() -> None:
         notebook(*CELLS) as path,
     ):
         errors = open_and_run(page, address_of(lab, path))
-        latent, mixture, dream = page.locator(".jp-OutputArea-output > .widget-vbox").all()
+        latent, mixture, car, doom = page.locator(".jp-OutputArea-output > .widget-vbox").all()
 
         page.wait_for_timeout(5000)  # JupyterLab goes on loading for a while
         waits = slider_to_picture(latent.get_by_role("slider").nth(1), latent.locator("img").nth(1))
@@ -88,10 +90,13 @@ def main() -> None:
         latent.screenshot(path=IMAGES / "latent_explorer.png")
         mixture.screenshot(path=IMAGES / "mixture_explorer.png")
 
-        player = dream.locator(".wmlib-player")
-        for where in ("dream", "game", "both"):
-            print(f"dream player, {where}: {frames_a_second(player, where)} (it holds itself at 30)")
-        dream.screenshot(path=IMAGES / "dream_player.png")
+        for task, dream in (("car", car), ("doom", doom)):
+            player = dream.locator(".wmlib-player")
+            for where in ("dream", "game", "both"):
+                speed = frames_a_second(player, where)
+                print(f"dream player, {task}, {where}: {speed} (it holds itself at 30)")
+        car.screenshot(path=IMAGES / "dream_player.png")
+        doom.screenshot(path=IMAGES / "dream_player_doom.png")
         assert not errors, errors
 
 

@@ -50,6 +50,20 @@ def test_the_plain_mdnrnn_is_ours(agent):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_the_plain_mdnrnn_is_ours_in_doom_too():
+    doom = load_agent(REFERENCE / "takecover")
+    plain = peers.copy_weights(peers.PlainMDNRNN(64, 2, 512, False), doom.mdnrnn)
+    z, actions, restart = torch.randn(4, 7, 64), torch.rand(4, 7, 1), torch.zeros(4, 7)
+    restart[:, 0] = 1
+    ours, _ = doom.mdnrnn(z, actions, None, restart)
+    logpi, mu, sigma, reward, done, _ = plain(z, torch.cat([actions, restart[..., None]], -1))
+    assert (reward == 1).all()
+    for mine, other in (
+        (ours.logpi, logpi), (ours.mu, mu), (ours.logsigma.exp(), sigma), (ours.done_logit, done)
+    ):  # fmt: skip
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-4)
+
+
 def test_the_peers_rollout_is_the_same_game(agent):
     params, seeds, horizon = population(agent, 2), [1, 2], 80
     with peers.RolloutPool(agent, horizon) as pool:
@@ -79,7 +93,10 @@ def test_json_has_a_row_for_each_measurement(tmp_path):
     done = subprocess.run([*command, "--figure", str(figure)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = json.loads(out.read_text())
-    assert [row["name"] for row in rows] == ["dream", "dream_bf16", "dream_gemm"]
+    names = [row["name"] for row in rows]
+    assert names == [
+        f"{dream}{how}" for dream in ("dream", "dream_doom") for how in ("", "_bf16", "_gemm")
+    ]
     for row in rows:
         assert row.keys() == {"name", "ours", "peer", "ratio", "unit", "what"}
         assert row["ratio"] == pytest.approx(row["ours"] / row["peer"], rel=0.01)
