@@ -23,9 +23,7 @@ NEAR_END = 40
 _CHOICES = (-1.0, 0.0, 1.0)
 
 
-def telling_moments(
-    mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, each: int = 32
-) -> DreamStarts:
+def telling_moments(mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, each: int) -> DreamStarts:
     """`each` moments of every game; a quarter of them lie just before its end, if it had one."""
     ends = np.cumsum(data.lengths) - 1
     chosen = []

@@ -24,7 +24,7 @@ from wmlib.config import (
     Task,
     find_task,
 )
-from wmlib.profiles import PROFILES, TAUS, find_profile
+from wmlib.profiles import PAPERS_DREAM, PROFILES, TAUS, find_profile
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class TemperatureOptions:
     """Folder for the controllers and the table: made if missing, gone on with if there."""
     taus: tuple[float, ...] = TAUS
     """The temperatures, each from 0.05 to 10."""
-    dream: EvolutionConfig = PROFILES["takecover"]["laptop"].dream
-    """How C learns in each of them, from zero. World, start, patience, temperature and tests in the game
-    are not looked at here."""
+    dream: EvolutionConfig = PAPERS_DREAM
+    """How C learns in each of them, from zero: the paper's way, but in few generations. World,
+    start, patience, temperature and tests in the game are not looked at here."""
     episodes: int = EvaluateConfig.episodes
     """Games, and dreams, for each score."""
     first_seed: int = EvaluateConfig.first_seed

@@ -69,7 +69,10 @@ def lines(
     if logy:
         ax.set_yscale("log")
     ax.grid(alpha=0.3)
-    if len(series) > 1:
+    if len(series) > 3:  # too many to leave the lines in sight
+        figure.set_figheight(3.8)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    elif len(series) > 1:
         ax.legend(edgecolor="none")  # its pale ground keeps lines out of the text
     return figure
 

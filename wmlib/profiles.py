@@ -162,6 +162,9 @@ PROFILES = {
         "paper": _doom_paper(),
     },
 }
+PAPERS_DREAM = dataclasses.replace(_doom_paper().dream, generations=16, precision="auto")
+"""How C learns in the temperature table: the paper's way, all 1,088 weights from zero and the end cut
+off, in few of its generations."""
 
 
 def find_profile(name: str, task: str = "carracing") -> RunConfig:

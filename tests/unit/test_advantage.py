@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from wmlib import searchspace
 from wmlib.advantage import LOOK, NEAR_END, SPAN, advantages, telling_moments
-from wmlib.config import find_task
+from wmlib.config import EvolutionConfig, find_task
+from wmlib.controller import Controller
 from wmlib.diagnostics import features_of
 from wmlib.mdnrnn import MDNRNN
 from wmlib.moments import features_at, moments
@@ -102,3 +104,21 @@ def test_all_choices_share_their_luck():
     data = games_of(mdnrnn.task, [25], [True])
     at = moments(mdnrnn, data, [np.array([3, 8])])
     assert torch.equal(advantages(mdnrnn, at, torch.Generator()), torch.zeros(2, 10))
+
+
+@pytest.mark.parametrize(("moments_in_all", "asked"), [(90, 30), (16_384, 100)])
+def test_the_fewer_games_there_are_the_more_is_asked_of_each(monkeypatch, moments_in_all, asked):
+    """As many moments in all as wanted, but of no game more than every other step."""
+    mdnrnn = MDNRNN(find_task("takecover")).eval()
+    controller, counts = Controller(mdnrnn.task), []
+
+    def told(mdnrnn, at, *_, **__):
+        counts.append(len(at.mu))
+        return torch.randn(len(at.mu), 10)
+
+    monkeypatch.setattr(searchspace, "MOMENTS", moments_in_all)
+    monkeypatch.setattr(searchspace, "advantages", told)
+    config = EvolutionConfig(components=0, directions="advantage")
+    seen = games_of(mdnrnn.task, [150, 200, 250], [True, False, True])
+    searchspace.fitted_space(config, controller, torch.zeros(controller.size), mdnrnn, seen, 1.0, 1)
+    assert counts == [3 * asked]
