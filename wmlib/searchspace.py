@@ -145,8 +145,9 @@ class SearchSpace:
 
 GAMES_SEEN = 512
 """Games to which coordinates are fitted: enough of them, and they fit into memory."""
-MOMENTS = 16_384
-"""Moments about which M is asked: many times as many as there are features, or the fit is noise."""
+MOMENTS = 32
+"""Moments of each of them about which M is asked. Of fewer games, as often more: there have to be many
+times as many moments as features, or the fit is noise."""
 
 
 def fitted_space(
@@ -171,7 +172,7 @@ def fitted_space(
         return SearchSpace.predictive(controller, origin, features_of(mdnrnn, seen), config.components)
     games, steps = len(seen.lengths), sum(seen.lengths)
     # More often than at every other step, the moments of a game would only repeat one another.
-    each = max(1, min(MOMENTS // games, steps // (2 * games)))
+    each = max(1, min(MOMENTS * (GAMES_SEEN // games), steps // (2 * games)))
     at = telling_moments(mdnrnn, seen, rng, each)
     luck, dtype = generator_of(seed, "luck"), dream_dtype(config.precision)
     told = advantages(mdnrnn, at, luck, end_weight, dtype=dtype)
