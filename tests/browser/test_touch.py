@@ -179,13 +179,13 @@ def test_jupyterlab_leaves_the_players_keys_alone(page, small_player):
 def test_what_you_type_while_it_plays_is_not_wiped_out(small_player):
     small_player.button("play").click()
     small_player.wait_for_frame(5)
-    track = small_player.box.get_by_role("spinbutton", name="track")
-    track.fill("")
-    track.press_sequentially("12", delay=150)
-    expect(track).to_have_value("12")
-    track.press("Tab")
+    seed = small_player.box.get_by_role("spinbutton", name="seed")
+    seed.fill("")
+    seed.press_sequentially("12", delay=150)
+    expect(seed).to_have_value("12")
+    seed.press("Tab")
     expect(small_player.status).to_have_text("over after 200 frames", timeout=60_000)
-    expect(track).to_have_value("12")
+    expect(seed).to_have_value("12")
     small_player.button("play").click()  # it begins anew
     expect(small_player.status).to_have_text("playing")
 

@@ -52,7 +52,7 @@ function render({ model, el }) {
     change("driver")(value);
     if (value === "you") stage.focus();
   });
-  const [seedLabel, seed] = number("track", { type: "number", required: true, min: 0, max: 2147483647, step: 1 }, change("seed"));
+  const [seedLabel, seed] = number("seed", { type: "number", required: true, min: 0, max: 2147483647, step: 1 }, change("seed"));
   const [horizonLabel, horizon] = number("at most, frames", { type: "number", required: true, min: 1, max: 10000, step: 1 }, change("horizon"));
   const tauShown = make("span", { className: "number" });
   const [tauLabel, tau] = number("temperature τ", { type: "range", min: 0.1, max: 2, step: 0.05 }, change("tau"));

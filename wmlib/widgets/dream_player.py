@@ -35,7 +35,7 @@ class DreamPlayer(ipywidgets.VBox):
 
     Args:
         where: "dream", "game" or "both". driver: "agent" or "you".
-        seed: of the track, and of the dream's chance. tau: the dream's temperature.
+        seed: of the game (the car's track), and of the dream's chance. tau: the dream's temperature.
         horizon: frames after which an episode is cut; by default the task's own number.
     """
 
