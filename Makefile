@@ -30,7 +30,7 @@ lab: setup       ## open JupyterLab on the first notebook
 	if ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
 	  flags="$$flags --no-browser"; echo "No browser here: open the address that JupyterLab prints below."; fi; \
 	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags --ServerApp.root_dir=. \
-	  --ServerApp.kernel_websocket_connection_class=wmlib.lab.PromptConnection \
+	  --ServerApp.kernel_websocket_connection_class=wmlib.widgets.lab.PromptConnection \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: setup      ## lint, then run every test

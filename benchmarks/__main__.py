@@ -20,7 +20,7 @@ from benchmarks.games import env_rows, evaluation_rows
 from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
-from wmlib.artifacts import REFERENCE, ArtifactError
+from wmlib.runtime.files import REFERENCE, ArtifactError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from benchmarks.peers import RolloutPool
 from wmlib.agent import Agent
 from wmlib.config import Machine
 from wmlib.envs import Games, open_games
-from wmlib.envs.games import make_game
+from wmlib.task import find_task, make_game
 from wmlib.worlds import RealWorld, World, play
 
 
@@ -50,7 +50,7 @@ def env_rows(steps: int, repeats: int, with_envpool: bool) -> Iterator[Row]:
         vector_kwargs={"shared_memory": True, "context": "spawn"},
     )  # fmt: skip
     actions = np.repeat(actions_for(steps // 4)[:, None], lanes, 1)  # (steps, lanes, 3)
-    with Games("carracing", lanes, workers) as games:
+    with Games(find_task("carracing").game(), lanes, workers) as games:
         active = np.ones(lanes, bool)
         games.reset(list(range(1, lanes + 1)))
         vector.reset(seed=1)
@@ -72,7 +72,7 @@ def env_rows(steps: int, repeats: int, with_envpool: bool) -> Iterator[Row]:
         )  # fmt: skip
     vector.close()
     if with_envpool:
-        with open_games("carracing", 1, 1, "envpool") as pool:
+        with open_games(find_task("carracing").game("envpool"), 1, 1) as pool:
             pool.reset([1])
             one = np.ones(1, bool)
 

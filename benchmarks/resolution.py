@@ -4,24 +4,26 @@ The game draws at one of three sizes, and the picture is shrunk to 64 x 64 for V
 draw, but its walls flicker from frame to frame, which V has to spend numbers on. Explorers play.
 """
 
+import dataclasses
 import time
 
 import numpy as np
 
-from wmlib.config import VALIDATION_SEEDS, Machine, find_task
+from wmlib.config import VALIDATION_SEEDS, Machine
 from wmlib.envs import Games
 from wmlib.envs.takecover import RESOLUTIONS
-from wmlib.rollouts import POLICIES
+from wmlib.task import find_task
 
 
 def measure(resolution: str, lanes: int = 8, steps: int = 250) -> tuple[float, float]:
     """Steps a second of `lanes` games on all cores, and the median change between neighbouring frames:
     the mean absolute difference of their numbers, each from 0 to 255."""
     task = find_task("takecover")
-    options = task.game_options | {"resolution": resolution}
+    game = task.game()
+    game = dataclasses.replace(game, options={**game.options, "resolution": resolution})
     active, seeds = np.ones(lanes, bool), [VALIDATION_SEEDS + lane for lane in range(lanes)]
-    policy, changes, played = POLICIES["strafing"](task, lanes), [], 0
-    with Games(task.name, lanes, Machine().worker_count, options=options) as games:
+    policy, changes, played = task.explorers["strafing"](task, lanes), [], 0
+    with Games(game, lanes, Machine().worker_count) as games:
         frames = games.reset(seeds).copy()
         policy.restart(active, seeds, frames)
         began = time.perf_counter()

@@ -13,15 +13,17 @@ import torch
 
 from benchmarks import peers
 from benchmarks.measure import Row, side_by_side
-from wmlib.config import CollectConfig, Machine, MDNRNNConfig, Task, VAEConfig
+from wmlib.config import CollectConfig, Machine, MDNRNNConfig, VAEConfig
 from wmlib.controller import Controller
-from wmlib.episodes import EpisodeStore
+from wmlib.data import Episode, EpisodeStore, Sequences
 from wmlib.mdnrnn import MDNRNN
-from wmlib.rollouts import collect
-from wmlib.runfolder import dream_starts
-from wmlib.runlog import RunLog, read_events
-from wmlib.sequences import Sequences
-from wmlib.training import encode_store, generator_of, seed_of, train_mdnrnn, train_vae
+from wmlib.runtime.job import Job
+from wmlib.runtime.log import RunLog, read_events
+from wmlib.runtime.seeds import generator_of, seed_of
+from wmlib.stages.collect import collect
+from wmlib.stages.folder import dream_starts
+from wmlib.task import Task, find_task
+from wmlib.training import encode_store, train_mdnrnn, train_vae
 from wmlib.vae import VAE, sample_z, to_images
 from wmlib.worlds import DreamWorld, play
 
@@ -32,7 +34,7 @@ Curves = dict[str, dict[str, list[float]]]
 def record_episodes(folder: Path, task: Task) -> EpisodeStore:
     """A few short real games to train on."""
     plan = CollectConfig(episodes=8, horizon=250)
-    return collect(task, plan, Machine(), folder, RunLog(quiet=True))
+    return collect(task, plan, Machine(), Job("collect", path=folder))
 
 
 def training_rows(
@@ -46,12 +48,12 @@ def training_rows(
     m = MDNRNNConfig(steps=max(12, steps // 3), anneal=False, batch_size=100, sequence_length=200)
     pairs = {
         "train_v": (
-            lambda log: train_vae(store, task, v, 1, log),
+            lambda log: train_vae(store, task, v, Job("vae", 1, log)),
             lambda: plain_vae(store, task, v, 1),
             v.steps * v.batch_size,
         ),
         "train_m": (
-            lambda log: train_mdnrnn(data, task, m, 1, log),
+            lambda log: train_mdnrnn(data, task, m, Job("mdnrnn", 1, log)),
             lambda: plain_mdnrnn(data, task, m, 1),
             m.steps * m.batch_size * m.sequence_length,
         ),
@@ -131,11 +133,9 @@ def dream_from(store: EpisodeStore, vae: VAE, task: Task) -> None:
 
 
 STAGES: dict[str, Callable[[EpisodeStore, VAE, Task], object]] = {
-    "vae": lambda store, vae, task: train_vae(
-        store, task, VAEConfig(steps=20), 1, RunLog(quiet=True)
-    ),
+    "vae": lambda store, vae, task: train_vae(store, task, VAEConfig(steps=20), Job("vae")),
     "mdnrnn": lambda store, vae, task: train_mdnrnn(
-        encode_store(vae, store, RunLog(quiet=True)), task, MDNRNNConfig(steps=5), 1, RunLog(quiet=True)
+        encode_store(vae, store), task, MDNRNNConfig(steps=5), Job("mdnrnn")
     ),
     "dream": dream_from,
 }  # fmt: skip
@@ -153,8 +153,6 @@ def memory_rows(episodes: int) -> Iterator[Row]:
 
 def lay_out(folder: Path, episodes: int) -> None:
     """Episodes of 12 MB each that share one place on the disk. Maps of them share no memory."""
-    from wmlib.episodes import Episode
-
     rng = np.random.default_rng(0)
     store = EpisodeStore(folder)
     store.add(
@@ -182,8 +180,6 @@ def peak(stage: str, manner: str, folder: Path | str) -> float:
 
 def _main(stage: str, manner: str, folder: str) -> None:
     """In a process of its own: train, and print the peak of resident memory in MB."""
-    from wmlib.config import find_task
-
     store, task = EpisodeStore(Path(folder)), find_task("carracing")
     everything = None
     if manner == "whole":

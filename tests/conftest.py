@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from wmlib.config import ControllerConfig, find_task
+from wmlib.config import ControllerConfig
 from wmlib.controller import Controller
-from wmlib.episodes import Episode, EpisodeStore
+from wmlib.data.episodes import Episode, EpisodeStore
 from wmlib.mdnrnn import MDNRNN
-from wmlib.moments import DreamStarts
+from wmlib.task import find_task
 from wmlib.vae import VAE
+from wmlib.worlds.moments import DreamStarts
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,14 @@ COMMANDS = {
     "evolve": "evolve C, in the dream and in the real game, with all that a profile lists there",
     "evaluate": "score an agent over many games, real or dreamt",
     "temperature": "let C learn in dreams of several temperatures, and score it in them and in the game",
-    "honesty": "say how far an agent's dream may be believed, by games that it plays",
+    "fidelity": "say how far an agent's dream may be believed, by games that it plays",
     "play": "watch an agent: the game beside its dream, as a GIF",
     "export": "turn a finished run into a folder that can be shipped, with its scores",
     "doctor": "say what is wrong with this machine, and what mends it",
 }
+
+RENAMED = {"honesty": "fidelity"}
+"""Commands by their former names, and what they are called now."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,6 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         print(_usage())
         return 0
     command, rest = argv[0], argv[1:]
+    if command in RENAMED:
+        print(f"error: {command} is called {RENAMED[command]} now", file=sys.stderr)
+        return 2
     if command not in COMMANDS:
         print(f"error: there is no command {command!r}\n\n{_usage()}", file=sys.stderr)
         return 2

@@ -1,11 +1,16 @@
-"""An agent: V, M and C together, as a run leaves them or as they are shipped."""
+"""An agent: V, M, C and where its dreams begin, as one thing that opens its worlds."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from wmlib.artifacts import (
+from wmlib.config import ControllerConfig, DreamSearch, End, Machine, MDNRNNConfig, Precision
+from wmlib.controller import Controller
+from wmlib.envs.games import GameKind
+from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.device import dream_dtype
+from wmlib.runtime.files import (
     REFERENCE,
     ArtifactError,
     expect,
@@ -14,19 +19,24 @@ from wmlib.artifacts import (
     load_tensors,
     sha256,
 )
-from wmlib.config import ControllerConfig, MDNRNNConfig, Task, find_task
-from wmlib.controller import Controller
-from wmlib.mdnrnn import MDNRNN
-from wmlib.moments import DreamStarts
+from wmlib.task import Task, find_task
 from wmlib.vae import VAE
+from wmlib.worlds.dream import DreamWorld
+from wmlib.worlds.moments import DreamStarts
+from wmlib.worlds.noisy import NoisyController
+from wmlib.worlds.perception import CHUNK
+from wmlib.worlds.play import play
+from wmlib.worlds.real import RealWorld
+from wmlib.worlds.record import Filmer, Step
+from wmlib.worlds.world import World
 
 
 @dataclass(frozen=True)
 class Agent:
-    """V, M, C and where dreams begin: all that is needed to play.
+    """All that is needed to play.
 
-    end_weight: how much more the ends weighed than other steps in M's training (see `DreamWorld`).
-    about: what the controller's file says of itself.
+    controller: the shape of C. params: its numbers, (D,). about: what the controller's file says of
+    itself.
     """
 
     task: Task
@@ -35,8 +45,55 @@ class Agent:
     controller: Controller
     params: torch.Tensor
     starts: DreamStarts
-    end_weight: float = MDNRNNConfig.done_positive_weight
     about: dict = field(default_factory=dict)
+
+    def real(
+        self,
+        games: int,
+        machine: Machine | None = None,
+        horizon: int | None = None,
+        kind: GameKind = "exact",
+        chunk: int = CHUNK,
+    ) -> RealWorld:
+        """The real game, as this agent sees it, for so many games to be played.
+
+        Args:
+            machine: how many are held open at once, over how many processes.
+            horizon: frames after which a game is cut; by default the task's own number.
+            chunk: size of the batches of V and M (see `Perception`).
+        """
+        machine = machine or Machine()
+        # What steps many games at once is fastest if all were opened together.
+        lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
+        return RealWorld(self.vae, self.mdnrnn, lanes, machine.worker_count, horizon, kind, chunk)
+
+    def dream(
+        self,
+        lanes: int,
+        horizon: int | None = None,
+        tau: float = 1.0,
+        end: End = "cutoff",
+        precision: Precision = "float32",
+    ) -> DreamWorld:
+        """M's dream, wide enough for so many at once (see `DreamWorld`)."""
+        return DreamWorld(
+            self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
+        )
+
+    def dream_for(self, search: DreamSearch, tau: float) -> DreamWorld:
+        """M's dream, wide enough for a whole generation of the search."""
+        lanes = search.population * search.episodes
+        return self.dream(lanes, search.horizon, tau, search.end, search.precision)
+
+    def watch(self, world: World, seed: int) -> list[Step]:
+        """Play one game in a world of one lane, and keep what there is to look at."""
+        film = Filmer(world)
+        play(world, self.controller, self.params[None], [seed], observers=[film])
+        return film.steps
+
+    def explorer(self, lanes: int, noise: float) -> NoisyController:
+        """The agent as an explorer of the game, with so much noise on its actions."""
+        return NoisyController(self.vae, self.mdnrnn, self.controller, self.params[None], lanes, noise)
 
 
 def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:
@@ -60,30 +117,51 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
     try:
         task = find_task(about["task"])
         controller = Controller(task, ControllerConfig(**about["controller"]))
-        end_weight = float(about.get("end_weight", MDNRNNConfig.done_positive_weight))
+        # Weights that were shipped before M's own file told it have it here.
+        weight = about.get("end_weight", MDNRNNConfig.done_positive_weight)
         kept = {kind: Path(name).name for kind, name in about.get("weights", {}).items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a controller ({error}); {remedy}") from error
     expect(path, tensors, {"params": (controller.size,)}, remedy)
     params = tensors["params"].float()
-    vae, mdnrnn = VAE(task.z_size), MDNRNN(task)
 
     def file_of(kind: str) -> Path:
         """A run keeps every V and M that it made; C belongs to those that it learned with."""
         path = folder / "stages" / kept.get(kind, "")
         return path if path.is_file() else folder / f"{kind}.safetensors"
 
-    about_vae = load_module(vae, file_of("vae"), remedy)
-    about_mdnrnn = load_module(mdnrnn, file_of("mdnrnn"), remedy)
-    starts, about_starts = _load_starts(file_of("dream_starts"), task, remedy)
+    vae, about_vae = load_vae(file_of("vae"), task, remedy)
+    mdnrnn, about_mdnrnn = load_mdnrnn(file_of("mdnrnn"), task, remedy, weight)
+    starts, about_starts = load_starts(file_of("dream_starts"), task, remedy)
     if len({each.get("vae") for each in (about, about_vae, about_mdnrnn, about_starts)}) > 1:
         raise ArtifactError(f"V, M and C in {folder} are of different runs; {remedy}")
-    vae = vae.to(memory_format=torch.channels_last).eval()
-    return Agent(task, vae, mdnrnn.eval(), controller, params, starts, end_weight, about)
+    return Agent(task, vae, mdnrnn, controller, params, starts, about)
 
 
-def _load_starts(path: Path, task: Task, remedy: str) -> tuple[DreamStarts, dict]:
-    """The moments, and the file's description."""
+def load_vae(path: Path, task: Task, remedy: str) -> tuple[VAE, dict]:
+    """V, and the file's description."""
+    vae = VAE(task.z_size)
+    about = load_module(vae, path, remedy)
+    return vae.to(memory_format=torch.channels_last).eval(), about
+
+
+def load_mdnrnn(path: Path, task: Task, remedy: str, weight: float = 1.0) -> tuple[MDNRNN, dict]:
+    """M, and the file's description.
+
+    Args:
+        weight: its `done_positive_weight`, where the file does not tell.
+    """
+    mdnrnn = MDNRNN(task)
+    about = load_module(mdnrnn, path, remedy)
+    try:
+        mdnrnn.done_positive_weight = float(about.get("done_positive_weight", weight))
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
+    return mdnrnn.eval(), about
+
+
+def load_starts(path: Path, task: Task, remedy: str) -> tuple[DreamStarts, dict]:
+    """Where dreams begin, and the file's description."""
     tensors, about = load_tensors(path, remedy)
     expect(path, tensors, dict.fromkeys(("mu", "logvar"), (None, task.z_size)), remedy)
     mu, logvar = tensors["mu"].float(), tensors["logvar"].float()

@@ -6,25 +6,26 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from wmlib.artifacts import REFERENCE, ArtifactError
 from wmlib.config import (
-    BASELINES,
-    MAKE_C,
-    ConfigError,
     End,
     EvaluateConfig,
-    EvolutionConfig,
+    FidelityConfig,
+    Machine,
     RunConfig,
-    Task,
-    find_task,
+    TableConfig,
+    check_scored_games,
+    makers,
 )
-from wmlib.profiles import PAPERS_DREAM, PROFILES, TAUS, find_profile
+from wmlib.envs.errors import GameError
+from wmlib.runtime.fields import ConfigError, check_counts, check_taus
+from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.task import Task, find_profile, find_task
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,30 @@ class RunOptions:
     """Folder of the run: made if missing, gone on with if there. By default runs/TASK-PROFILE."""
     profile: str = "laptop"
     """smoke (a minute, for tests), laptop (made for two hours) or paper (months)."""
-    config: Annotated[RunConfig, tyro.conf.arg(name="")] = PROFILES["carracing"]["laptop"]
-
-
-_Player = Literal["agent", "brownian", "held", "white", "uniform", "strafing", "fresh", "runner"]
+    config: Annotated[RunConfig, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: find_profile("laptop")
+    )
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
+class OnThisMachine:
+    """How games are spread over this machine. It changes no result."""
+
+    lanes: int = 32
+    """Games held open at once."""
+    workers: int = 0
+    """Processes that run games; 0 takes one for each core."""
+
+    def __post_init__(self):
+        check_counts(self, lanes=1, workers=0)
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(self.workers, self.lanes)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(OnThisMachine):
     """Score an agent over many games."""
 
     task: str = "carracing"
@@ -55,29 +72,34 @@ class EvaluateOptions:
     """The first game's seed; the others follow."""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
-    policy: _Player = "agent"
+    policy: str = "agent"
     """Who plays: the agent, or one who sees nothing, to know what that alone gets: an explorer of the
-    game (see collect), or Doom's runner, 80 frames left and 80 right."""
+    game, or a blind player (an unknown name lists them)."""
     run_dir: Path | None = None
     """Folder of the run, which knows its game; by default the agent that comes with this package."""
     controller: str = "controller.safetensors"
     """File of the controller, in that folder."""
     game: Literal["stock", "exact"] = "stock"
-    """Gymnasium's own class, or ours: faster, with the same pixels and scores."""
-    temperature: float = 1.0
-    """tau of the dream, from 0.05 to 10."""
+    """The library's own class, or ours: faster, with the same pixels and scores."""
+    tau: float = 1.0
+    """Temperature of the dream, from 0.05 to 10."""
     end: End = "cutoff"
     """The dream ends where M finds the end likelier than not, or by chance, as likely as M says."""
-    lanes: int = 32
-    """Games held open at once."""
-    workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
     json: bool = False
     """Print the score as JSON on stdout."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        check_scored_games(self)
+        check_taus(self, "tau")
+
+    def config(self, task: Task) -> EvaluateConfig:
+        horizon = task.horizon if self.horizon is None else self.horizon
+        return EvaluateConfig(self.episodes, self.first_seed, horizon)
+
 
 @dataclass(frozen=True)
-class TemperatureOptions:
+class TemperatureOptions(OnThisMachine, TableConfig):
     """C learns in dreams of several temperatures, and is scored in them and in the game."""
 
     run_dir: Path | None = None
@@ -85,43 +107,26 @@ class TemperatureOptions:
     package."""
     out: Path = Path("runs/temperature")
     """Folder for the controllers and the table: made if missing, gone on with if there."""
-    taus: tuple[float, ...] = TAUS
-    """The temperatures, each from 0.05 to 10."""
-    dream: EvolutionConfig = PAPERS_DREAM
-    """How C learns in each of them, from zero: the paper's way, but in few generations. World,
-    start, patience, temperature and tests in the game are not looked at here."""
-    episodes: int = EvaluateConfig.episodes
-    """Games, and dreams, for each score."""
-    first_seed: int = EvaluateConfig.first_seed
-    """The first game's seed; the others follow."""
     seed: int = RunConfig.seed
     """Seed of everything that is drawn, apart from the games."""
-    lanes: int = 32
-    """Games held open at once."""
-    workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+
+    def __post_init__(self):
+        OnThisMachine.__post_init__(self)
+        TableConfig.__post_init__(self)
 
 
 @dataclass(frozen=True)
-class HonestyOptions:
+class FidelityOptions(OnThisMachine, FidelityConfig):
     """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
 
     task: str = "takecover"
     """The game whose agent is taken where there is no run_dir."""
     run_dir: Path | None = None
     """Folder of the run; by default the agent that comes with this package."""
-    taus: tuple[float, ...] = TAUS
-    """Temperatures of the dreams in which the agent is scored, each from 0.05 to 10."""
-    tau: float = 1.15
-    """Temperature of all other dreams, from 0.05 to 10."""
-    episodes: int = EvaluateConfig.episodes
-    """Games that the agent plays."""
-    controllers: int = 24
-    """Controllers, from the agent's to chance, whose order in the dream and in the game is compared."""
-    lanes: int = 32
-    """Games held open at once."""
-    workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+
+    def __post_init__(self):
+        OnThisMachine.__post_init__(self)
+        FidelityConfig.__post_init__(self)
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,12 @@ class PlayOptions:
     task: str = "carracing"
     """The game."""
 
+    def __post_init__(self):
+        check_counts(self, steps=1, seed=0)
+
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(OnThisMachine):
     """Turn a finished run into a folder that can be shipped, and score what is shipped."""
 
     run_dir: Path = Path("runs/carracing-laptop")
@@ -155,25 +163,15 @@ class ExportOptions:
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
     game: Literal["stock", "exact"] = "stock"
-    """Gymnasium's own class, or ours: faster, with the same pixels and scores."""
-    lanes: int = 32
-    """Games held open at once."""
-    workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+    """The library's own class, or ours: faster, with the same pixels and scores."""
 
 
 def run_command(command: str, argv: Sequence[str]) -> int:
     """Run a command; errors that a user can mend are one line, without a traceback."""
     try:
+        refuse_renamed(command, argv)
         return _COMMANDS[command](list(argv))
-    except (ConfigError, ArtifactError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        from wmlib.envs.games import GameError
-
-        if not isinstance(error, GameError):
-            raise
+    except (ConfigError, ArtifactError, GameError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -183,7 +181,7 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         return 130
 
 
-def _run_options(command: str, argv: list[str]) -> RunOptions:
+def run_options(command: str, argv: Sequence[str]) -> RunOptions:
     """--profile and --task choose the defaults of other options, so they are read first."""
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--profile", default="laptop")
@@ -195,14 +193,14 @@ def _run_options(command: str, argv: list[str]) -> RunOptions:
 
 
 def _run(command: str, argv: list[str]) -> int:
-    options = _run_options(command, argv)
-    from wmlib.pipeline import Pipeline
-    from wmlib.stopping import stops_on_signals
+    options = run_options(command, argv)
+    from wmlib.runtime.signals import stops_on_signals
+    from wmlib.stages.pipeline import Pipeline
 
     every = options.config.stages
     stages = {
         "run": every,
-        "evolve": [stage for stage in every if stage in MAKE_C] or ["dream"],
+        "evolve": [stage for stage in every if stage in makers("controller")] or ["dream"],
     }.get(command, [command])
     with stops_on_signals():
         pipeline = Pipeline(options.config, options.run_dir)
@@ -214,41 +212,30 @@ def _run(command: str, argv: list[str]) -> int:
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
     task = find_task(options.task)
-    EvolutionConfig(temperature=options.temperature)  # which knows its bounds
     from wmlib.agent import load_agent
-    from wmlib.config import Machine
-    from wmlib.evaluation import evaluate, evaluate_explorer
-    from wmlib.runlog import RunLog
-    from wmlib.stopping import stops_on_signals
-    from wmlib.worlds import DreamWorld, RealWorld
+    from wmlib.measure.evaluation import evaluate, evaluate_policy
+    from wmlib.runtime.log import RunLog
+    from wmlib.runtime.signals import stops_on_signals
 
-    def config_for(task: Task) -> EvaluateConfig:
-        horizon = task.horizon if options.horizon is None else options.horizon
-        return EvaluateConfig(options.episodes, options.first_seed, horizon)
-
-    config = config_for(task)
-    machine = Machine(options.workers, min(options.lanes, options.episodes))
     if options.policy != "agent":
         if options.run_dir:
             raise ConfigError("--policy: an explorer needs no --run-dir; say --task")
-        blind = (*task.explorers, *BASELINES[task.name])
-        if options.policy not in blind or options.world != "real":
-            names = ", ".join(blind)
+        if options.policy not in task.policies() or options.world != "real":
+            names = ", ".join(task.policies())
             raise ConfigError(f"--policy: {task.name} knows agent, and in the real game {names}")
+        config = options.config(task)
         with stops_on_signals():
-            score = evaluate_explorer(task, options.policy, config, machine, RunLog(), options.game)
+            score = evaluate_policy(
+                task, options.policy, config, options.machine, RunLog(), options.game
+            )
         return _tell(options, score)
     agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
-    config = config_for(agent.task)
+    config = options.config(agent.task)
     if options.world == "real":
-        world = RealWorld(
-            agent.vae, agent.mdnrnn, machine.lanes, machine.worker_count, config.horizon, options.game
-        )
+        world = agent.real(config.episodes, options.machine, config.horizon, options.game)
     else:
-        world = DreamWorld(
-            agent.mdnrnn, agent.starts, machine.lanes, config.horizon, options.temperature, options.end,
-            agent.end_weight,
-        )  # fmt: skip
+        lanes = options.machine.lanes_for(config.episodes)
+        world = agent.dream(lanes, config.horizon, options.tau, options.end)
     with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
     return _tell(options, score)
@@ -262,65 +249,45 @@ def _tell(options: EvaluateOptions, score) -> int:
 def _temperature(argv: list[str]) -> int:
     options = tyro.cli(TemperatureOptions, prog="python -m wmlib temperature", args=argv)
     from wmlib.agent import load_agent
-    from wmlib.config import Machine
-    from wmlib.runlog import RunLog
-    from wmlib.stopping import stops_on_signals
-    from wmlib.temperature import as_text, table
+    from wmlib.measure.temperature import as_text, table
+    from wmlib.runtime.job import Job
+    from wmlib.runtime.log import RunLog
+    from wmlib.runtime.signals import stops_on_signals
 
-    for tau in options.taus:
-        EvolutionConfig(temperature=tau)  # which knows its bounds
-    folder = options.run_dir or REFERENCE / "takecover"
-    agent = load_agent(folder)
-    config = EvaluateConfig(options.episodes, options.first_seed, agent.task.horizon)
+    agent = load_agent(options.run_dir or REFERENCE / "takecover")
+    job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
-        rows = table(
-            agent, options.taus, options.dream, config, Machine(options.workers, options.lanes),
-            options.out, options.seed, RunLog(options.out),
-        )  # fmt: skip
+        rows = table(agent, options, options.machine, job)
     print(as_text(rows))
     return 0
 
 
-def _honesty(argv: list[str]) -> int:
-    options = tyro.cli(HonestyOptions, prog="python -m wmlib honesty", args=argv)
-    for tau in (*options.taus, options.tau):
-        EvolutionConfig(temperature=tau)  # which knows its bounds
-    if options.controllers < 2:
-        raise ConfigError("--controllers is 2 or more: one alone has no order")
-    EvaluateConfig(options.episodes)
-    from wmlib.agent import load_agent
-    from wmlib.config import Machine
-    from wmlib.honesty import examine
-    from wmlib.runlog import RunLog
-    from wmlib.stopping import stops_on_signals
-
+def _fidelity(argv: list[str]) -> int:
+    options = tyro.cli(FidelityOptions, prog="python -m wmlib fidelity", args=argv)
     find_task(options.task)
+    from wmlib.agent import load_agent
+    from wmlib.measure.fidelity import measure_fidelity
+    from wmlib.runtime.log import RunLog
+    from wmlib.runtime.signals import stops_on_signals
+
     agent = load_agent(options.run_dir or REFERENCE / options.task)
-    machine = Machine(options.workers, options.lanes)
     with stops_on_signals():
-        print(
-            examine(
-                agent, options.taus, options.episodes, options.controllers, machine, RunLog(),
-                options.tau,
-            )
-        )  # fmt: skip
+        print(measure_fidelity(agent, options, options.machine, RunLog()))
     return 0
 
 
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
-    from wmlib.config import Machine
-    from wmlib.export import config_of, export_run
-    from wmlib.stopping import stops_on_signals
+    from wmlib.runtime.signals import stops_on_signals
+    from wmlib.stages.export import config_of, export_run
 
     remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
     task = find_task(config_of(options.run_dir, remedy)["task"])
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)
-    machine = Machine(options.workers, options.lanes)
     with stops_on_signals():
-        scores = export_run(options.run_dir, out, options.made_by, config, options.game, machine)
+        scores = export_run(options.run_dir, out, options.made_by, config, options.game, options.machine)
     for name, score in scores.items():
         print(f"{name}: {score}")
     return 0
@@ -329,10 +296,8 @@ def _export(argv: list[str]) -> int:
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
     find_task(options.task)
-    if options.steps < 1 or options.seed < 0:
-        raise ConfigError("--steps is 1 or more, and --seed 0 or more")
     from wmlib.agent import load_agent
-    from wmlib.showing import show_side_by_side
+    from wmlib.widgets.side_by_side import show_side_by_side
 
     agent = load_agent(options.run_dir or REFERENCE / options.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
@@ -349,7 +314,53 @@ _COMMANDS = {
     **{name: functools.partial(_run, name) for name in RUNNING},
     "evaluate": _evaluate,
     "temperature": _temperature,
-    "honesty": _honesty,
+    "fidelity": _fidelity,
     "play": _play,
     "export": _export,
 }
+
+_SEARCH = {
+    "validate-every": "validation.every",
+    "validation-episodes": "validation.episodes",
+    "validation-horizon": "validation.horizon",
+    "directions": "coordinates.kind",
+}
+_OF_A_RUN = {
+    "--collect.driver": "--collect.agent",
+    "--dream.temperature": "--dream.tau",
+    "--iterate.dream.temperature": "--iterate.dream.tau",
+    "--rounds.dream.temperature": "--rounds.tau",
+    **{
+        f"--{stage}.{old}": f"--{stage}.{new}"
+        for stage in ("dream", "real", "iterate.dream")
+        for old, new in _SEARCH.items()
+    },
+}
+_RENAMED: dict[str, dict[str, str]] = {
+    **{command: _OF_A_RUN for command in RUNNING},
+    "evaluate": {"--temperature": "--tau"},
+    "temperature": {
+        "--dream.temperature": "--taus",
+        "--dream.directions": "--coordinates.kind",
+    },
+}
+"""Of each command, options by their former names, and what they are called now."""
+
+
+def refuse_renamed(command: str, argv: Sequence[str]) -> None:
+    """Say what an option is called now that went by another name.
+
+    Raises:
+        ConfigError: naming the new name.
+    """
+    for word in argv:
+        old = word.partition("=")[0].replace("_", "-")
+        if old.endswith(".components") and not old.startswith("--rounds."):
+            prefix = "--" if command == "temperature" else old.removesuffix("components")
+            kind, count = f"{prefix}coordinates.kind", f"{prefix}coordinates.count"
+            raise ConfigError(
+                f"{old} is two options now: in place of -1 say {kind} weights; of 0, {kind} predictive "
+                f"(or advantage), which takes all; of a number n, the same and {count} n"
+            )
+        if new := _RENAMED.get(command, {}).get(old):
+            raise ConfigError(f"{old} is called {new} now; python -m wmlib {command} --help says more")

@@ -1,6 +1,6 @@
-"""Configuration: what is learned (a `Task`) and how much effort goes into it (a `RunConfig`).
+"""Configuration: how much effort goes into a run (a `RunConfig`), and what its stages are (`STAGES`).
 
-The profiles, which fix every number of a run, are in `profiles`.
+The profiles, which fix every number of a run, live with their games, in `wmlib.tasks`.
 
 Every field's comment is also its help on the command line. Dataclasses are frozen, and a bad value
 fails when the object is made, with the field's name and its bound in the message.
@@ -11,7 +11,18 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Literal
+
+from wmlib.runtime.fields import (
+    ConfigError,
+    check,
+    check_choices,
+    check_counts,
+    check_counts_or_all,
+    check_range,
+    check_taus,
+)
+from wmlib.task import find_task
 
 ITERATE_SEEDS = 500_000
 """Training seeds of the games that the agent plays in the stage iterate; explorers' seeds lie below."""
@@ -20,109 +31,13 @@ VALIDATION_SEEDS = 1_000_000
 REPORTING_SEEDS = 2_000_000
 """Seeds from here on are for the scores we report, and for nothing else."""
 
+TAUS = (0.1, 0.5, 1.0, 1.15, 1.3)
+"""Temperatures of the paper's table."""
 
-class ConfigError(ValueError):
-    """A configuration that can't work. The message names the field and what it may be."""
-
-
-def _check(config: object, field_name: str, ok: bool, rule: str) -> None:
-    if not ok:
-        value = getattr(config, field_name)
-        raise ConfigError(f"{type(config).__name__}.{field_name} is {value!r}; it must be {rule}")
-
-
-def _check_counts(config: object, **lowest: int) -> None:
-    for name, bound in lowest.items():
-        value = getattr(config, name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        _check(config, name, whole and value >= bound, f"a whole number, {bound} or more")
-
-
-def _check_range(config: object, low: float, high: float, *names: str) -> None:
-    for name in names:
-        _check(config, name, low <= getattr(config, name) <= high, f"from {low:g} to {high:g}")
-
-
-def _check_choices(config: object) -> None:
-    """Fields of a Literal type hold one of its values, whoever made the object."""
-    for name, hint in get_type_hints(type(config)).items():
-        choices = get_args(hint)
-        if choices and all(isinstance(choice, str) for choice in choices):
-            _check(config, name, getattr(config, name) in choices, f"one of: {', '.join(choices)}")
-
-
-def _check_long_enough(config: object) -> None:
-    """Games from which the search's coordinates are fitted (see `wmlib.searchspace`)."""
-    _check_counts(config, horizon=20)
-    rule = "0, or 20 or more: shorter games show too little"
-    _check(config, "patience", config.patience == 0 or config.patience >= 20, rule)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A game, and the sizes of V, M and C that the paper uses for it (sections 3 and 4)."""
-
-    name: str
-    action_size: int
-    """Numbers the game takes at each step."""
-    z_size: int
-    """Length of z, V's summary of a frame."""
-    hidden_size: int
-    """Length of h, M's memory."""
-    mixtures: int = 5
-    """Gaussians in M's mixture, for each element of z."""
-    horizon: int = 1000
-    """Frames after which an episode is cut."""
-    sees_cell: bool = False
-    """Whether C is given the LSTM's cell c too: [z, c, h] in place of [z, h]."""
-    predicts_reward: bool = True
-    """Whether M has a head for the reward of the step."""
-    predicts_done: bool = True
-    """Whether M has a head for the end of the episode."""
-    restart_input: bool = False
-    """Whether M is told that an episode has just begun."""
-    explorers: tuple[str, ...] = ("brownian", "held", "white")
-    """Policies that can explore it (see `CollectConfig.policy`); the first is what noise is made of."""
-    skill: int = 0
-    """How hard the game is, where one can choose: Doom's 1 to 5."""
-    resolution: str = ""
-    """The picture that the game draws, where one can choose: Doom's 160x120, 320x240 or 640x480."""
-    symmetric: bool = False
-    """Whether a mirror shows the same game, with the actions' signs turned. V and M then learn from each
-    recorded game twice: as it was, and in the mirror."""
-
-    def __post_init__(self):
-        _check_counts(self, action_size=1, z_size=1, hidden_size=1, mixtures=1, horizon=1, skill=0)
-
-    @property
-    def feature_size(self) -> int:
-        """Length of what C is given."""
-        return self.z_size + self.hidden_size * (2 if self.sees_cell else 1)
-
-    @property
-    def game_options(self) -> dict[str, object]:
-        """What one can choose of the game itself (see `make_game`)."""
-        return {name: value for name in ("skill", "resolution") if (value := getattr(self, name))}
-
-
-TASKS = {
-    "carracing": Task(name="carracing", action_size=3, z_size=32, hidden_size=256),
-    "takecover": Task(
-        name="takecover", action_size=1, z_size=64, hidden_size=512, horizon=2100, sees_cell=True,
-        predicts_reward=False, restart_input=True, explorers=("uniform", "strafing", "fresh"), skill=4,
-        resolution="320x240", symmetric=True,
-    ),
-}  # fmt: skip
-
-
-BASELINES: dict[str, tuple[str, ...]] = {"carracing": (), "takecover": ("runner",)}
-"""Of each task, players that look at nothing and don't explore: scores are compared with theirs."""
-
-
-def find_task(name: str) -> Task:
-    if name not in TASKS:
-        raise ConfigError(f"there is no task {name!r}; the tasks are: {', '.join(sorted(TASKS))}")
-    return TASKS[name]
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Number format of the products. auto takes bfloat16 where the processor has units for it."""
+End = Literal["cutoff", "sampled"]
+"""How a dream ends: where M finds the end more likely than not, or by chance, as likely as M says."""
 
 
 @dataclass(frozen=True)
@@ -131,25 +46,23 @@ class CollectConfig:
 
     episodes: int = 200
     """Episodes to record."""
-    policy: Literal["brownian", "held", "white", "uniform", "strafing", "fresh", "driver"] = "brownian"
-    """How to explore the car's world: a slow random walk, a random action held for a while, or fresh
-    noise; Doom's: uniform, an even action held for 1 to 10 frames, strafing, for up to 160, or fresh, a
-    new one at each; either: an agent that plays, with noise."""
-    driver: str = ""
-    """For the policy driver: the agent's run folder. Empty takes the one that comes with the package."""
+    policy: str = "brownian"
+    """Who explores: one of the game's explorers (an unknown name lists them), or agent: an agent that
+    plays, with noise."""
+    agent: str = ""
+    """For the policy agent: its run folder. Empty takes the one that comes with the package."""
     noise: float = 0.3
-    """For the policy driver: share of Brownian noise in its actions, from 0 to 1."""
+    """For the policy agent: share of the game's first explorer in its actions, from 0 to 1."""
     horizon: int = 1000
     """Frames after which an episode is cut."""
     first_seed: int = 0
     """The first episode's seed; the others follow."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, episodes=1, horizon=1, first_seed=0)
-        _check_range(self, 0.0, 1.0, "noise")
+        check_counts(self, episodes=1, horizon=1, first_seed=0)
+        check_range(self, 0.0, 1.0, "noise")
         most = VALIDATION_SEEDS - self.episodes
-        _check(self, "first_seed", self.first_seed <= most, f"{most:,} or less: training seeds only")
+        check(self, "first_seed", self.first_seed <= most, f"{most:,} or less: training seeds only")
 
 
 @dataclass(frozen=True)
@@ -166,14 +79,14 @@ class VAEConfig:
     """Whether the step size falls to zero along a half cosine."""
     free_bits: float = 0.5
     """KL in nats for each element of z that costs nothing (the paper's tolerance)."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, steps=1, batch_size=1)
-        _check_range(self, 1e-7, 1.0, "learning_rate")
-        _check_range(self, 0.0, 100.0, "free_bits")
+        check_choices(self)
+        check_counts(self, steps=1, batch_size=1)
+        check_range(self, 1e-7, 1.0, "learning_rate")
+        check_range(self, 0.0, 100.0, "free_bits")
 
 
 @dataclass(frozen=True)
@@ -200,17 +113,17 @@ class MDNRNNConfig:
     """Weight of the cross-entropy of the end."""
     done_positive_weight: float = 10.0
     """Factor on the rare steps at which the episode ends."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Number format of the products. auto takes bfloat16 where the processor has units for it."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, steps=1, batch_size=1, sequence_length=1)
-        _check_range(self, 1e-7, 1.0, "learning_rate")
-        _check_range(self, 1e-6, 1e6, "clip")
-        _check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
-        _check_range(self, 0.0, 1e6, "optimism_weight")
-        _check_range(self, 1e-6, 1e6, "done_positive_weight")
+        check_choices(self)
+        check_counts(self, steps=1, batch_size=1, sequence_length=1)
+        check_range(self, 1e-7, 1.0, "learning_rate")
+        check_range(self, 1e-6, 1e6, "clip")
+        check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
+        check_range(self, 0.0, 1e6, "optimism_weight")
+        check_range(self, 1e-6, 1e6, "done_positive_weight")
 
 
 @dataclass(frozen=True)
@@ -225,20 +138,14 @@ class ControllerConfig:
     """Units of a tanh layer between features and actions; 0 for the paper's linear C."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, hidden=0)
-
-
-End = Literal["cutoff", "sampled"]
-"""How a dream ends: where M finds the end more likely than not, or by chance, as likely as M says."""
+        check_choices(self)
+        check_counts(self, hidden=0)
 
 
 @dataclass(frozen=True)
-class EvolutionConfig:
-    """Evolve C by CMA-ES in one world, dream or real."""
+class Search:
+    """How CMA-ES searches for C, wherever the candidates play."""
 
-    world: Literal["dream", "real"] = "dream"
-    """Where candidates are tried out."""
     generations: int = 100
     """Times that CMA-ES asks and is told."""
     population: int = 64
@@ -253,44 +160,98 @@ class EvolutionConfig:
     """CMA-ES's first step size."""
     weight_decay: float = 0.01
     """Penalty in the fitness: this times the mean square of the search's coordinates."""
-    components: int = -1
-    """Search along so many combinations of C's features; 0 takes all of them, and -1 searches the plain
-    weights as the paper does."""
-    directions: Literal["predictive", "advantage"] = "predictive"
-    """Which combinations: those that best foretell the features to come; or those that best tell which
-    action is better, by M's dreams of each (these are few)."""
-    start: Literal["zero", "previous"] = "zero"
-    """Begin at C = 0, or at the controller that the stage before left."""
+    average: int = 1
+    """Generations whose means are averaged into the controller that is kept or tested."""
     horizon: int = 1000
     """Frames after which an episode is cut."""
     patience: int = 0
     """End an episode after so many frames without reward; 0 never does."""
-    temperature: float = 1.0
-    """tau: how much chance there is in the dream (section 2.2)."""
-    end: End = "cutoff"
-    """Where M finds the end likelier than not (as in the paper), or by chance, as likely as M says."""
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    """Number format of M's products in the dream. auto takes bfloat16 where the processor has units for
-    it: nearly twice as fast there, and a dream is noisy anyway."""
-    average: int = 1
-    """Generations whose means are averaged into the controller that is validated."""
-    validate_every: int = 5
-    """Generations between tests of the mean in the real game."""
-    validation_episodes: int = 16
-    """Real games in such a test. The best tested controller is kept."""
-    validation_horizon: int = 1000
-    """Frames after which a game of such a test is cut."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, generations=1, population=4, episodes=1, horizon=1, patience=0)
-        _check_counts(self, average=1, validate_every=1, validation_episodes=2, validation_horizon=1)
-        _check_counts(self, components=-1)
-        if self.components >= 0 and self.world == "real":
+        check_choices(self)
+        check_counts(self, generations=1, population=4, episodes=1, average=1, horizon=1, patience=0)
+        check_range(self, 1e-6, 10.0, "sigma")
+        check_range(self, 0.0, 1e9, "weight_decay")
+
+
+@dataclass(frozen=True)
+class DreamSearch(Search):
+    """How CMA-ES searches for C in M's dream, whatever its temperature."""
+
+    end: End = "cutoff"
+    """Where M finds the end likelier than not (as in the paper), or by chance, as likely as M says."""
+    precision: Precision = "float32"
+    """Number format of M's products in the dream. auto takes bfloat16 where the processor has units for
+    it: nearly twice as fast there, and a dream is noisy anyway."""
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """What CMA-ES moves: C's weights, or weights on combinations of what C sees."""
+
+    kind: Literal["weights", "predictive", "advantage"] = "weights"
+    """weights: C's own, as in the paper. predictive: on the combinations of features that best foretell
+    those to come. advantage: on those that best tell which action is better, by M's dreams of each
+    (these are few)."""
+    count: int | None = None
+    """How many combinations; None takes all of them."""
+
+    def __post_init__(self):
+        check_choices(self)
+        check_counts_or_all(self, "count")
+        plain = self.kind == "weights"
+        check(
+            self,
+            "count",
+            not plain or self.count is None,
+            "None where kind is weights: choose predictive or advantage",
+        )
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Tests of the search's mean in the real game. The best tested controller is kept."""
+
+    every: int = 5
+    """Generations between two tests."""
+    episodes: int = 16
+    """Games in a test."""
+    horizon: int = 1000
+    """Frames after which such a game is cut."""
+
+    def __post_init__(self):
+        check_counts(self, every=1, episodes=2, horizon=1)
+
+
+@dataclass(frozen=True)
+class DreamConfig(DreamSearch):
+    """Evolve C in M's dream."""
+
+    tau: float = 1.0
+    """Temperature: how much chance there is in the dream (section 2.2)."""
+    start: Literal["zero", "previous"] = "zero"
+    """Begin at C = 0, or at the controller that the stage before left."""
+    coordinates: Coordinates = Coordinates()
+    validation: Validation = Validation()
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_taus(self, "tau")
+
+
+@dataclass(frozen=True)
+class RealConfig(Search):
+    """Evolve C in the real game."""
+
+    start: Literal["zero", "previous"] = "previous"
+    """Begin at C = 0, or at the controller that the stage before left."""
+    coordinates: Coordinates = Coordinates()
+    validation: Validation = Validation()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.coordinates.kind != "weights":
             _check_long_enough(self)
-        _check_range(self, 1e-6, 10.0, "sigma")
-        _check_range(self, 0.0, 1e9, "weight_decay")
-        _check_range(self, 0.05, 10.0, "temperature")
 
 
 @dataclass(frozen=True)
@@ -303,8 +264,9 @@ class RoundsConfig:
     """Real games in a round, each played by a relative of C; the first eighth by C itself."""
     spread: float = 0.06
     """How far the relatives are from C: the deviation in the search's coordinates."""
-    components: int = 24
-    """Coordinates for each action: combinations of features that best foretell those to come."""
+    components: int | None = 24
+    """Coordinates for each action: combinations of features that best foretell those to come. None takes
+    all of them."""
     horizon: int = 1000
     """Frames after which a real game is cut."""
     patience: int = 80
@@ -315,18 +277,27 @@ class RoundsConfig:
     """Share of those games in a batch. The rest are explorers' games."""
     mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=150, learning_rate=5e-4)
     """How M learns on."""
-    dream: EvolutionConfig = EvolutionConfig(
+    dream: DreamSearch = DreamSearch(
         generations=15, episodes=16, horizon=200, sigma=0.04, weight_decay=0.0, average=3
     )
-    """How C learns on. Its coordinates and its tests are those of the rounds: components,
-    directions, start, patience and validation are not looked at here."""
+    """How C learns on."""
+    tau: float = 1.0
+    """Temperature of its dreams."""
 
     def __post_init__(self):
-        _check_counts(self, rounds=1, games=4, components=0, recent=1, patience=0)
+        check_counts(self, rounds=1, games=4, recent=1, patience=0)
+        check_counts_or_all(self, "components")
         _check_long_enough(self)
-        _check_range(self, 1e-6, 10.0, "spread")
-        _check_range(self, 0.0, 1.0, "share")
-        _check(self, "dream", self.dream.world == "dream", "an evolution in the dream")
+        check_range(self, 1e-6, 10.0, "spread")
+        check_range(self, 0.0, 1.0, "share")
+        check_taus(self, "tau")
+
+
+def _check_long_enough(config: RealConfig | RoundsConfig) -> None:
+    """Games from which the search's coordinates are fitted (see `wmlib.evolution.space`)."""
+    check_counts(config, horizon=20)
+    rule = "0, or 20 or more: shorter games show too little"
+    check(config, "patience", config.patience == 0 or config.patience >= 20, rule)
 
 
 @dataclass(frozen=True)
@@ -345,13 +316,19 @@ class IterateConfig:
     """How V learns on."""
     mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
     """How M learns on."""
-    dream: EvolutionConfig = EvolutionConfig(start="previous")
+    dream: DreamConfig = DreamConfig(start="previous")
     """How C learns in the new dream."""
 
     def __post_init__(self):
-        _check_counts(self, episodes=1, horizon=1)
-        _check_range(self, 0.0, 1.0, "noise", "share")
-        _check(self, "dream", self.dream.world == "dream", "an evolution in the dream")
+        check_counts(self, episodes=1, horizon=1)
+        check_range(self, 0.0, 1.0, "noise", "share")
+
+
+def check_scored_games(config: object) -> None:
+    """Of whatever says how many games are scored, and on which seeds."""
+    check_counts(config, episodes=1, first_seed=0)
+    # Two episodes or more give a spread; one would be an anecdote.
+    check(config, "episodes", config.episodes >= 2, "2 or more: a single game is an anecdote")
 
 
 @dataclass(frozen=True)
@@ -366,9 +343,48 @@ class EvaluateConfig:
     """Frames after which a game is cut."""
 
     def __post_init__(self):
-        _check_counts(self, episodes=1, first_seed=0, horizon=1)
-        # Two episodes or more give a spread; one would be an anecdote.
-        _check(self, "episodes", self.episodes >= 2, "2 or more: a single game is an anecdote")
+        check_scored_games(self)
+        check_counts(self, horizon=1)
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """C learns in dreams of several temperatures, and is scored in them and in the game."""
+
+    taus: tuple[float, ...] = TAUS
+    """The temperatures, each from 0.05 to 10."""
+    dream: DreamSearch = DreamSearch(generations=16, horizon=2100, precision="auto")
+    """How C learns in each of them, from zero: the paper's way, but in few generations."""
+    coordinates: Coordinates = Coordinates()
+    episodes: int = EvaluateConfig.episodes
+    """Games, and dreams, for each score."""
+    first_seed: int = EvaluateConfig.first_seed
+    """The first game's seed; the others follow."""
+
+    def __post_init__(self):
+        check(self, "taus", len(self.taus) > 0, "one temperature or more")
+        check_taus(self, "taus")
+        check_scored_games(self)
+
+
+@dataclass(frozen=True)
+class FidelityConfig:
+    """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
+
+    taus: tuple[float, ...] = TAUS
+    """Temperatures of the dreams in which the agent is scored, each from 0.05 to 10."""
+    tau: float = 1.15
+    """Temperature of all other dreams, from 0.05 to 10."""
+    episodes: int = EvaluateConfig.episodes
+    """Games that the agent plays."""
+    controllers: int = 24
+    """Controllers, from the agent's to chance, whose order in the dream and in the game is compared,
+    over a quarter of the games each."""
+
+    def __post_init__(self):
+        check_taus(self, "taus", "tau")
+        check(self, "controllers", self.controllers >= 2, "2 or more: one alone has no order")
+        check_counts(self, episodes=2)
 
 
 @dataclass(frozen=True)
@@ -380,33 +396,57 @@ class Machine:
     lanes: int = 64
     """Games held open at once. (EnvPool opens a whole generation's: it is fastest that way.)"""
     backend: Literal["exact", "envpool"] = "exact"
-    """Which CarRacing to *train* on: Gymnasium's pixels, or EnvPool's look-alike. Never for scores."""
+    """Which game to *train* on: its own pixels, or EnvPool's look-alike where there is one. Scores are
+    always the game's own."""
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_counts(self, workers=0, lanes=1)
+        check_choices(self)
+        check_counts(self, workers=0, lanes=1)
 
     @property
     def worker_count(self) -> int:
         return min(self.workers or os.cpu_count() or 1, self.lanes)
 
+    def lanes_for(self, games: int) -> int:
+        """How many are held open at once, of so many games to be played."""
+        return min(games, self.lanes)
 
-StageName = Literal["collect", "vae", "mdnrnn", "dream", "iterate", "rounds", "real", "evaluate"]
 
-_NEEDS: dict[str, tuple[str, ...]] = {
-    "collect": (),
-    "vae": ("collect",),
-    "mdnrnn": ("vae",),
-    "dream": ("mdnrnn",),
-    "iterate": ("dream",),
-    "rounds": ("dream",),
-    "real": ("mdnrnn",),
-    "evaluate": ("dream", "iterate", "rounds", "real"),
+@dataclass(frozen=True)
+class Stage:
+    """A step of a run.
+
+    needs: stages of which one at least must come before. makes: what it leaves behind, by kind. command:
+    what runs it alone, on the command line.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    makes: tuple[Literal["episodes", "vae", "dream_starts", "mdnrnn", "controller", "score"], ...]
+    command: str
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("collect", (), ("episodes",), "collect"),
+        Stage("vae", ("collect",), ("vae", "dream_starts"), "vae"),
+        Stage("mdnrnn", ("vae",), ("mdnrnn",), "mdnrnn"),
+        Stage("dream", ("mdnrnn",), ("controller",), "evolve"),
+        Stage("iterate", ("dream",), ("vae", "dream_starts", "mdnrnn", "controller"), "evolve"),
+        Stage("rounds", ("dream",), ("mdnrnn", "controller"), "evolve"),
+        Stage("real", ("mdnrnn",), ("controller",), "evolve"),
+        Stage("evaluate", ("dream", "iterate", "rounds", "real"), ("score",), "run"),
+    )
 }
-"""All stages in their order, and those of which one at least must come before each."""
-MAKE_V: tuple[StageName, ...] = ("vae", "iterate")
-MAKE_M: tuple[StageName, ...] = ("mdnrnn", "iterate", "rounds")
-MAKE_C: tuple[StageName, ...] = ("dream", "iterate", "rounds", "real")
+"""All stages, in their order. Each has a field of its name in `RunConfig`."""
+
+StageName = Literal[tuple(STAGES)]
+
+
+def makers(kind: str) -> tuple[StageName, ...]:
+    """The stages that make this kind of thing, in their order."""
+    return tuple(name for name, stage in STAGES.items() if kind in stage.makes)
 
 
 @dataclass(frozen=True)
@@ -425,46 +465,45 @@ class RunConfig:
     vae: VAEConfig = VAEConfig()
     mdnrnn: MDNRNNConfig = MDNRNNConfig()
     controller: ControllerConfig = ControllerConfig()
-    dream: EvolutionConfig = EvolutionConfig()
+    dream: DreamConfig = DreamConfig()
     iterate: IterateConfig = IterateConfig()
     rounds: RoundsConfig = RoundsConfig()
-    real: EvolutionConfig = EvolutionConfig(world="real", start="previous")
+    real: RealConfig = RealConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     machine: Machine = Machine()
 
     def __post_init__(self):
-        explorers = find_task(self.task).explorers
-        fits = self.collect.policy in (*explorers, "driver")
-        _check(self.collect, "policy", fits, f"{', '.join(explorers)} or driver in {self.task}")
-        _check_counts(self, seed=0)
+        task = find_task(self.task)
+        players = (*task.explorers, "agent")
+        rule = f"{', '.join(task.explorers)} or agent in {self.task}"
+        check(self.collect, "policy", self.collect.policy in players, rule)
+        check_counts(self, seed=0)
         self._check_stages()
-        _check(self.dream, "world", self.dream.world == "dream", "dream in the stage dream")
-        _check(self.real, "world", self.real.world == "real", "real in the stage real")
         if "iterate" in self.stages:
             fits = self.collect.first_seed + self.collect.episodes <= ITERATE_SEEDS
-            _check(self.collect, "first_seed", fits, "such that all seeds stay below iterate's 500,000")
+            check(self.collect, "first_seed", fits, "such that all seeds stay below iterate's 500,000")
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
-        _check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
-        most = find_task(self.task).horizon
+        check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
         if self.machine.backend == "envpool":
             rule = f"exact: EnvPool has no {self.task}"
-            _check(self.machine, "backend", self.task == "carracing", rule)
+            check(self.machine, "backend", "envpool" in task.games, rule)
             for stage in (self.collect, self.iterate, self.rounds, self.real):
-                _check(stage, "horizon", stage.horizon <= most, f"{most} or less: EnvPool stops there")
+                rule = f"{task.horizon} or less: EnvPool stops there"
+                check(stage, "horizon", stage.horizon <= task.horizon, rule)
 
     def _check_stages(self) -> None:
-        named = all(stage in _NEEDS for stage in self.stages)
-        in_order = named and self.stages == tuple(stage for stage in _NEEDS if stage in self.stages)
-        rule = f"some of these, each once, in this order: {' '.join(_NEEDS)}"
-        _check(self, "stages", len(self.stages) > 0 and in_order, rule)
+        named = all(stage in STAGES for stage in self.stages)
+        in_order = named and self.stages == tuple(stage for stage in STAGES if stage in self.stages)
+        rule = f"some of these, each once, in this order: {' '.join(STAGES)}"
+        check(self, "stages", len(self.stages) > 0 and in_order, rule)
         for stage in self.stages:
-            one_of = _NEEDS[stage]
+            one_of = STAGES[stage].needs
             there = not one_of or not set(one_of).isdisjoint(self.stages)
-            _check(self, "stages", there, f"such that {' or '.join(one_of)} comes before {stage}")
-        first = next((s for s in self.stages if s in ("dream", "real")), None)
+            check(self, "stages", there, f"such that {' or '.join(one_of)} comes before {stage}")
+        first = next((name for name in self.stages if name in makers("controller")), None)
         if first:
             config = getattr(self, first)
-            _check(config, "start", config.start == "zero", "zero in the first stage that evolves C")
+            check(config, "start", config.start == "zero", "zero in the first stage that evolves C")
 
     def stages_before(self, stage: StageName) -> tuple[StageName, ...]:
         """Those of this run that come before the stage.
@@ -479,9 +518,9 @@ class RunConfig:
     def stage_hash(self, stage: StageName) -> str:
         """A digest of all that the stage's outcome depends on: the task, the seed, it, those before."""
         before = (*self.stages_before(stage), stage)
-        relevant = {"task": dataclasses.asdict(find_task(self.task)), "seed": self.seed}
+        relevant = {"task": find_task(self.task).as_dict(), "seed": self.seed}
         relevant["backend"] = self.machine.backend
-        if not set(MAKE_C).isdisjoint(before):
+        if not set(makers("controller")).isdisjoint(before):
             relevant["controller"] = dataclasses.asdict(self.controller)
         relevant["stages"] = [[name, dataclasses.asdict(getattr(self, name))] for name in before]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,7 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from wmlib.config import ControllerConfig, Task
+from wmlib.config import ControllerConfig
+from wmlib.task import Task
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,4 @@ class Controller:
                 x = x + params[:, None, end : end + outputs]
                 end += outputs
             start = end
-        return to_action(x, self.task)
-
-
-def to_action(raw: Tensor, task: Task) -> Tensor:
-    """C's raw outputs (..., A) to the game's ranges (the paper's code)."""
-    if task.name != "carracing":
-        return raw.tanh()
-    steer, gas, brake = raw.tanh().unbind(-1)
-    # The brake is clipped, not shifted: a silent output must not drive with the brake half on.
-    return torch.stack([steer, (gas + 1) / 2, brake.clamp(0, 1)], -1)
+        return self.task.to_action(x)

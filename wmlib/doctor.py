@@ -33,26 +33,33 @@ def main(argv: list[str]) -> int:
     """
     text = "Say what is wrong with this machine, and the command that mends it."
     argparse.ArgumentParser("python -m wmlib doctor", description=text).parse_args(argv)
-    findings = examine()
+    findings = findings_in()
     for finding in findings:
         print(finding)
     return 1 if any(finding.broken for finding in findings) else 0
 
 
-def examine(folder: Path | None = None) -> list[Finding]:
+def findings_in(folder: Path | None = None) -> list[Finding]:
     """Look at Python, packages, disk, cores and the shipped weights.
 
     Args:
         folder: where runs are going to be written; by default the current folder.
     """
     folder = Path(folder or Path.cwd())
-    findings = [_python(), *_packages(), _pygame(), _disk(folder), _writable(folder)]
+    findings = [
+        python_finding(),
+        *package_findings(),
+        pygame_finding(),
+        disk_finding(folder),
+        writable_finding(folder),
+    ]
     if not any(finding.broken for finding in findings):
-        findings += [_torch(), *_weights()]
+        findings += [torch_finding(), *weights_findings()]
     return findings
 
 
-def _python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+def python_finding(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    """Whether the package runs under this Python."""
     name = ".".join(map(str, version))
     if (3, 11) <= version[:2] <= (3, 13):
         return Finding(f"Python {name} on {platform.system()} {platform.machine()}")
@@ -75,7 +82,8 @@ def pinned_versions(path: Path = _ROOT / "constraints.txt") -> dict[str, str]:
     return {k.lower(): v for k, _, v in (row.partition("==") for row in rows if "==" in row)}
 
 
-def _packages() -> list[Finding]:
+def package_findings() -> list[Finding]:
+    """Whether each package that is needed is installed, in its pinned release."""
     findings = []
     needed = ["torch", "gymnasium", "box2d", "pygame-ce", "cma", "numpy", "pillow", "safetensors"]
     needed += ["vizdoom", "tqdm", "tyro", "matplotlib", "ipywidgets", "jupyterlab"]
@@ -92,14 +100,16 @@ def _packages() -> list[Finding]:
     return findings
 
 
-def _pygame() -> Finding:
+def pygame_finding() -> Finding:
+    """Whether two packages claim the name pygame."""
     if _installed("pygame") and _installed("pygame-ce"):
         remedy = "pip uninstall -y pygame pygame-ce && pip install pygame-ce -c constraints.txt"
         return Finding("pygame and pygame-ce are both installed and overwrite each other", remedy, True)
     return Finding("one pygame only")
 
 
-def _disk(folder: Path, free_bytes: int | None = None) -> Finding:
+def disk_finding(folder: Path, free_bytes: int | None = None) -> Finding:
+    """Whether the disk has room for a run. free_bytes: by default what the system says."""
     free = (shutil.disk_usage(folder).free if free_bytes is None else free_bytes) / 2**30
     if free < _LEAST_FREE_GIB:
         remedy = f"make room, or choose another disk with --run-dir ({_LEAST_FREE_GIB:.0f} GiB)"
@@ -107,7 +117,8 @@ def _disk(folder: Path, free_bytes: int | None = None) -> Finding:
     return Finding(f"{free:.0f} GiB free in {folder}")
 
 
-def _writable(folder: Path) -> Finding:
+def writable_finding(folder: Path) -> Finding:
+    """Whether a run can be written there."""
     import tempfile
 
     try:
@@ -117,26 +128,35 @@ def _writable(folder: Path) -> Finding:
         return Finding(f"{folder} can't be written ({error.strerror})", "choose a --run-dir", True)
 
 
-def _torch() -> Finding:
+def torch_finding() -> Finding:
+    """What torch computes on."""
     import torch
 
-    from wmlib.training import best_device, uses_bfloat16
+    from wmlib.runtime.device import best_device, uses_bfloat16
 
     device = best_device()
     number = "bfloat16" if uses_bfloat16("auto", device) else "float32"
     return Finding(f"torch computes on {device} in {number}, {torch.get_num_threads()} threads")
 
 
-def _weights() -> list[Finding]:
-    from wmlib.agent import load_agent
-    from wmlib.artifacts import ArtifactError
+def weights_findings(reference: Path | None = None) -> list[Finding]:
+    """Whether the agents that come with the package are as they were shipped.
 
+    Args:
+        reference: the folder that holds theirs; by default the package's own.
+    """
+    from wmlib.agent import load_agent
+    from wmlib.runtime.files import REFERENCE, ArtifactError
+
+    reference = reference or REFERENCE
+    folders = sorted(path for path in reference.glob("*") if path.is_dir())
+    if not folders:
+        return [Finding(f"{reference} holds no agent", f"git checkout -- {reference}", True)]
     findings = []
-    for task in ("carracing",):  # those of which an agent is shipped
-        folder = _ROOT / "data" / "reference" / task
+    for folder in folders:
         try:
             load_agent(folder)
-            findings.append(Finding(f"the agent shipped for {task} can be read"))
+            findings.append(Finding(f"the agent shipped for {folder.name} can be read"))
         except ArtifactError as error:
             findings.append(Finding(str(error).split("; ")[0], f"git checkout -- {folder}", True))
     return findings

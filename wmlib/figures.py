@@ -158,7 +158,7 @@ def landscape(
 
 
 def bars(values: np.ndarray, x: str, y: str, title: str, line: float | None = None) -> Figure:
-    """One bar for each value, and perhaps a dashed line at a height."""
+    """One bar for each value (n,), and perhaps a dashed line at a height."""
     figure, (ax,) = _figure(7, 2.8)
     ax.bar(np.arange(len(values)), values, color=BLUE)
     if line is not None:
@@ -240,7 +240,7 @@ def reward_lines(rewards: dict[str, np.ndarray], title: str) -> Figure:
 
 
 def score_histogram(returns: np.ndarray, interval: tuple[float, float], title: str) -> Figure:
-    """All the returns of a score, its mean and the mean's interval."""
+    """All the returns of a score (n,), its mean and the mean's interval."""
     figure, (ax,) = _figure(7, 3.2)
     ax.hist(returns, bins=np.linspace(-100, max(1000, np.max(returns)), 23), color=BLUE, alpha=0.85)
     ax.axvline(np.mean(returns), color=ORANGE, lw=2, label=f"mean {np.mean(returns):.0f}")

@@ -7,30 +7,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from wmlib.agent import Agent, load_agent
-from wmlib.artifacts import REFERENCE
 from wmlib.config import RunConfig, StageName
-from wmlib.episodes import EpisodeStore
+from wmlib.data.episodes import EpisodeStore
+from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
-from wmlib.moments import DreamStarts
-from wmlib.pipeline import Pipeline
-from wmlib.profiles import find_profile
-from wmlib.runfolder import dream_starts
-from wmlib.runlog import RunLog, read_events
-from wmlib.sequences import Sequences
-from wmlib.training import best_device, encode_store
+from wmlib.runtime.device import best_device
+from wmlib.runtime.files import REFERENCE
+from wmlib.runtime.log import RunLog, read_events
+from wmlib.stages.folder import RunFolder, dream_starts
+from wmlib.stages.pipeline import Pipeline
+from wmlib.task import find_profile
+from wmlib.training import encode_store
 from wmlib.vae import VAE
-
-_LEAVES = {
-    "collect": "episodes/manifest.json",
-    "vae": "stages/vae.safetensors",
-    "mdnrnn": "stages/mdnrnn.safetensors",
-    "dream": "controller_dream.safetensors",
-    "iterate": "controller_iterate.safetensors",
-    "rounds": "controller_rounds.safetensors",
-    "real": "controller_real.safetensors",
-    "evaluate": "score.json",
-}
-"""What a stage leaves in a run folder when it is done."""
+from wmlib.worlds.moments import DreamStarts
 
 
 @dataclass(frozen=True)
@@ -47,6 +36,7 @@ class Lesson:
 
     @property
     def shipped(self) -> bool:
+        """Whether what comes with the package takes your run's place."""
         return not self.own
 
     @property
@@ -87,11 +77,13 @@ class Lesson:
         return encode_store(self.vae(), self.episodes(), RunLog(quiet=True))
 
     def vae(self) -> VAE:
+        """V, as the stage vae left it in your run, or as it is shipped."""
         if self.own:
             return Pipeline(self.config, self.run, quiet=True).files.load_vae("mdnrnn")
         return self.agent().vae
 
     def mdnrnn(self) -> MDNRNN:
+        """M, as the stage mdnrnn left it in your run, or as it is shipped."""
         if self.own:
             return Pipeline(self.config, self.run, quiet=True).files.load_mdnrnn("dream")
         return self.agent().mdnrnn
@@ -117,13 +109,14 @@ def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Less
 
     Raises:
         ConfigError: if there is no such profile.
+        ArtifactError: what your run folder holds is damaged.
     """
     profile = os.environ.get("WMLIB_PROFILE", "laptop")
     config = find_profile(profile, task)
     default = REFERENCE.parents[1] / "runs" / f"course-{profile}"
     run = Path(os.environ.get("WMLIB_RUN_DIR") or default)
     run = run if task == "carracing" else run / task
-    own = after is None or (run / _LEAVES[after]).exists()
+    own = after is None or RunFolder(config, run, RunLog(quiet=True)).holds(after)
     print(f"profile {profile}; Python {platform.python_version()}; device {best_device()}")
     print(", ".join(f"{name} {version(name)}" for name in ("torch", "gymnasium", "wmlib")))
     if after:

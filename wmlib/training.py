@@ -1,11 +1,9 @@
 """One fit loop for V and M: optimiser, schedule, progress, events, checkpoint, resume."""
 
-import hashlib
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Protocol
 
@@ -13,74 +11,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.artifacts import expect, load_tensors, save_tensors, shapes_of
-from wmlib.config import MDNRNNConfig, Task, VAEConfig
-from wmlib.episodes import BothWays, EpisodeStore
-from wmlib.heap import keep_freed_memory
+from wmlib.config import MDNRNNConfig, VAEConfig
+from wmlib.data.episodes import BothWays, EpisodeStore
+from wmlib.data.sequences import Blend, Sequences
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
-from wmlib.runlog import RunLog
-from wmlib.sequences import Blend, Sequences
-from wmlib.stopping import Stop
+from wmlib.runtime.device import best_device, keep_freed_memory, uses_bfloat16
+from wmlib.runtime.files import expect, shapes_of
+from wmlib.runtime.job import Job
+from wmlib.runtime.log import RunLog
+from wmlib.runtime.signals import Stop
+from wmlib.task import Task
 from wmlib.vae import VAE, sample_z, to_images, vae_loss
 
 LossOfStep = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
-
-
-def seed_of(*key: object) -> int:
-    """A seed made of anything: seed_of(1, "vae", 7). Draws keyed like this need no saved state."""
-    return int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:7], "little")
-
-
-def generator_of(*key: object) -> torch.Generator:
-    return torch.Generator().manual_seed(seed_of(*key))
-
-
-def best_device() -> torch.device:
-    """CUDA or Apple's MPS where present, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def dream_dtype(precision: str) -> torch.dtype:
-    """In which a dream's products are computed; dreams run on the CPU."""
-    return torch.bfloat16 if uses_bfloat16(precision, torch.device("cpu")) else torch.float32
-
-
-def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way."""
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    abilities = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
 
 
 @dataclass(frozen=True)
 class FitPlan:
     """What the fit loop needs to know of a training."""
 
-    stage: str
     steps: int
     learning_rate: float
     anneal: bool
     precision: str
-    digest: str = ""  # of the configuration: a checkpoint made under another is not resumed
     clip: float = 0.0  # largest absolute value of a gradient's element; 0: no clipping
     rows: int = 50  # events that are written
     checkpoints: int = 10  # checkpoints that are written
 
 
-def fit(
-    model: torch.nn.Module,
-    loss_of_step: LossOfStep,
-    plan: FitPlan,
-    log: RunLog,
-    checkpoint: Path | None = None,
-) -> None:
+def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Job) -> None:
     """Train `model` in place with Adam.
 
     Everything that happens in a step follows from its number, so a training that was interrupted and
@@ -88,13 +47,11 @@ def fit(
 
     Args:
         loss_of_step: step number to (loss, its parts by name).
-        checkpoint: where to keep weights and Adam's state; None keeps nothing.
+        job: keeps weights and Adam's state.
     """
     keep_freed_memory()
     optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate, fused=True)
-    first = 0
-    if checkpoint is not None and checkpoint.exists():
-        first = _restore(model, optimiser, checkpoint, plan.digest)
+    first = restore(model, optimiser, job)
     device = next(model.parameters()).device
     autocast = (
         torch.autocast(device.type, torch.bfloat16)
@@ -106,7 +63,7 @@ def fit(
     recent: list[dict[str, float]] = []  # the parts of each step since the last event
     model.train()
     # A step cut in two may have moved some of the weights: a stop waits until it is whole.
-    with Stop() as stop, log.bar(plan.steps, plan.stage, "batches", first) as bar:
+    with Stop() as stop, job.log.bar(plan.steps, job.name, "batches", first) as bar:
         for step in range(first, plan.steps):
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate_at(step, plan)
@@ -122,12 +79,11 @@ def fit(
             bar.update()
             if done % event_every == 0 or done == plan.steps:
                 means = {name: round(fmean(row[name] for row in recent), 5) for name in parts}
-                log.event(plan.stage, done, **means)
+                job.log.event(job.name, done, **means)
                 bar.set_postfix(means, refresh=False)
                 recent = []
-            due = done % save_every == 0 or done == plan.steps or stop.wanted
-            if checkpoint is not None and due:
-                _save(model, optimiser, checkpoint, plan.digest, done)
+            if done % save_every == 0 or done == plan.steps or stop.wanted:
+                _save(model, optimiser, job, done)
             if stop.wanted:
                 break
     model.eval()
@@ -139,23 +95,25 @@ def learning_rate_at(step: int, plan: FitPlan) -> float:
     return plan.learning_rate * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
 
 
-def _save(model, optimiser, path: Path, digest: str, step: int) -> None:
+def _save(model: torch.nn.Module, optimiser: torch.optim.Adam, job: Job, step: int) -> None:
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         state = optimiser.state[parameter]
         tensors[f"exp_avg.{name}"] = state["exp_avg"]
         tensors[f"exp_avg_sq.{name}"] = state["exp_avg_sq"]
-    save_tensors(path, tensors, {"step": step, "digest": digest})
+    job.save(tensors, step=step)
 
 
-def _restore(model, optimiser, path: Path, digest: str) -> int:
+def restore(model: torch.nn.Module, optimiser: torch.optim.Adam, job: Job) -> int:
+    """Bring model and optimiser to where the job was left. Returns the steps done: 0 for none."""
     remedy = "delete it: this stage then starts from its beginning"
-    tensors, about = load_tensors(path, remedy)
-    if about.get("digest") != digest:
-        return 0  # of another configuration
+    kept = job.load(remedy)
+    if kept is None:
+        return 0
+    tensors, about = kept
     kinds, shapes = ("model", "exp_avg", "exp_avg_sq"), shapes_of(model)
     wanted = {f"{kind}.{name}": shape for kind in kinds for name, shape in shapes.items()}
-    expect(path, tensors, wanted, remedy)
+    expect(job.path, tensors, wanted, remedy)
     prefix = "model."
     model.load_state_dict(
         {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
@@ -181,29 +139,18 @@ class Frames(Protocol):
         """Frames drawn by chance, (count, 64, 64, 3) uint8."""
 
 
-def train_vae(
-    frames: Frames,
-    task: Task,
-    config: VAEConfig,
-    seed: int,
-    log: RunLog,
-    checkpoint: Path | None = None,
-    digest: str = "",
-    stage: str = "vae",
-    start: VAE | None = None,
-) -> VAE:
+def train_vae(frames: Frames, task: Task, config: VAEConfig, job: Job, start: VAE | None = None) -> VAE:
     """Train V on random frames, from random weights or on from `start`."""
     device = best_device()
-    torch.manual_seed(seed_of(seed, stage, "weights"))
+    torch.manual_seed(job.seed_of("weights"))
     vae = VAE(task.z_size)
     if start is not None:
         vae.load_state_dict(start.state_dict())
     vae = vae.to(device, memory_format=torch.channels_last)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, stage, "frames", step))
-        batch = torch.from_numpy(frames.sample_frames(rng, config.batch_size))
-        noise = torch.randn(len(batch), task.z_size, generator=generator_of(seed, stage, step))
+        batch = torch.from_numpy(frames.sample_frames(job.rng("frames", step), config.batch_size))
+        noise = torch.randn(len(batch), task.z_size, generator=job.generator(step))
         x = to_images(batch.to(device))
         reconstruction, mu, logvar = vae(x, noise.to(device))
         loss, error, kl = vae_loss(
@@ -211,9 +158,48 @@ def train_vae(
         )
         return loss, {"loss": loss, "squared_error": error, "kl": kl}
 
-    plan = FitPlan(stage, config.steps, config.learning_rate, config.anneal, config.precision, digest)
-    fit(vae, loss_of_step, plan, log, checkpoint)
-    return vae.cpu().float()
+    fit(vae, loss_of_step, _plan(config), job)
+    return vae.cpu().float().to(memory_format=torch.channels_last).eval()
+
+
+def train_mdnrnn(
+    data: Sequences | Blend, task: Task, config: MDNRNNConfig, job: Job, start: MDNRNN | None = None
+) -> MDNRNN:
+    """Train M on random windows, with z sampled anew from V's posterior in every batch.
+
+    From random weights, or on from `start`.
+    """
+    device = best_device()
+    torch.manual_seed(job.seed_of("weights"))
+    mdnrnn = MDNRNN(task)
+    if start is not None:
+        mdnrnn.load_state_dict(start.state_dict())
+    mdnrnn.done_positive_weight = config.done_positive_weight
+    mdnrnn = mdnrnn.to(device)
+
+    def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = job.rng("windows", step)
+        frames, steps, mask = data.batch(rng, config.batch_size, config.sequence_length)
+        z = sample_z(data.mu[frames], data.logvar[frames], job.generator(step)).to(device)
+        fresh = torch.zeros(mask.shape, dtype=torch.bool, device=device)
+        fresh[:, 0] = True
+        prediction, _ = mdnrnn(z[:, :-1], data.actions[steps].to(device), None, fresh)
+        return mdnrnn_loss(
+            prediction,
+            z[:, 1:],
+            data.rewards[steps].to(device),
+            data.dones[steps].to(device),
+            mask.to(device),
+            config,
+        )
+
+    fit(mdnrnn, loss_of_step, _plan(config), job)
+    return mdnrnn.cpu().float().eval()
+
+
+def _plan(config: VAEConfig | MDNRNNConfig) -> FitPlan:
+    clip = config.clip if isinstance(config, MDNRNNConfig) else 0.0
+    return FitPlan(config.steps, config.learning_rate, config.anneal, config.precision, clip)
 
 
 @torch.inference_mode()
@@ -240,58 +226,11 @@ def encode_store(vae: VAE, store: EpisodeStore | BothWays, log: RunLog | None = 
     return Sequences(mu, logvar, actions, rewards, dones, lengths)
 
 
-def encoded(path: Path, task: Task, digest: str, encode: Callable[[], Sequences]) -> Sequences:
-    """What `encode` gives, kept in a file, and read from there if that is of the same digest."""
-    if path.exists():
-        remedy = "delete it and run the same command as before: it is made again"
-        data, about = Sequences.load(path, task, remedy)
-        if about.get("digest") == digest:
-            return data
-    data = encode()
-    save_tensors(path, data.as_tensors(), {"digest": digest})
+def encoded(encode: Callable[[], Sequences], task: Task, job: Job) -> Sequences:
+    """What `encode` gives, as the job kept it, or made now and kept."""
+    remedy = "delete it and run the same command as before: it is made again"
+    data = Sequences.load(job, task, remedy)
+    if data is None:
+        data = encode()
+        data.save(job)
     return data
-
-
-def train_mdnrnn(
-    data: Sequences | Blend,
-    task: Task,
-    config: MDNRNNConfig,
-    seed: int,
-    log: RunLog,
-    checkpoint: Path | None = None,
-    digest: str = "",
-    stage: str = "mdnrnn",
-    start: MDNRNN | None = None,
-) -> MDNRNN:
-    """Train M on random windows, with z sampled anew from V's posterior in every batch.
-
-    From random weights, or on from `start`.
-    """
-    device = best_device()
-    torch.manual_seed(seed_of(seed, stage, "weights"))
-    mdnrnn = MDNRNN(task)
-    if start is not None:
-        mdnrnn.load_state_dict(start.state_dict())
-    mdnrnn = mdnrnn.to(device)
-
-    def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        rng = np.random.default_rng(seed_of(seed, stage, "windows", step))
-        frames, steps, mask = data.batch(rng, config.batch_size, config.sequence_length)
-        z = sample_z(data.mu[frames], data.logvar[frames], generator_of(seed, stage, step))
-        z, actions, mask = z.to(device), data.actions[steps].to(device), mask.to(device)
-        restart = None
-        if task.restart_input:
-            restart = torch.zeros_like(mask)
-            restart[:, 0] = 1
-        prediction, _ = mdnrnn(z[:, :-1], actions, None, restart)
-        return mdnrnn_loss(
-            prediction, z[:, 1:], data.rewards[steps].to(device), data.dones[steps].to(device),
-            mask, config,
-        )  # fmt: skip
-
-    plan = FitPlan(
-        stage, config.steps, config.learning_rate, config.anneal, config.precision, digest,
-        clip=config.clip,
-    )  # fmt: skip
-    fit(mdnrnn, loss_of_step, plan, log, checkpoint)
-    return mdnrnn.cpu().float()

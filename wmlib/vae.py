@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wmlib.convolution import Conv2d, ConvTranspose2d
+from wmlib.runtime.convolution import Conv2d, ConvTranspose2d
 
 
 class VAE(nn.Module):

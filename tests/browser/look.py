@@ -17,8 +17,8 @@ CELLS = (
 import numpy as np
 
 from wmlib.agent import load_agent
-from wmlib.artifacts import REFERENCE
-from wmlib.episodes import EpisodeStore
+from wmlib.data.episodes import EpisodeStore
+from wmlib.runtime.files import REFERENCE
 from wmlib.training import encode_store
 from wmlib.widgets.dream_player import DreamPlayer
 from wmlib.widgets.latent_explorer import LatentExplorer

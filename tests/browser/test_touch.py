@@ -149,7 +149,7 @@ def test_the_dream_player_plays_and_is_played(page, lab_address):
 
 PLAYER = """
 from wmlib.agent import load_agent
-from wmlib.artifacts import REFERENCE
+from wmlib.runtime.files import REFERENCE
 from wmlib.widgets.dream_player import DreamPlayer
 
 DreamPlayer(load_agent(REFERENCE / "carracing"), horizon={horizon})

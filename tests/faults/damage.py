@@ -15,16 +15,20 @@ import numpy as np
 import torch
 from harness import RUN
 
-from wmlib import evolution, rounds, training
+from wmlib import training
 from wmlib.agent import load_agent
-from wmlib.artifacts import ArtifactError, load_json, load_tensors, save_tensors
-from wmlib.cli import _run_options
-from wmlib.episodes import EpisodeStore
-from wmlib.export import config_of
+from wmlib.cli import run_options
+from wmlib.controller import Controller
+from wmlib.data.episodes import EpisodeStore
+from wmlib.evolution.cmaes import load_progress
+from wmlib.evolution.space import SearchSpace
 from wmlib.mdnrnn import MDNRNN
-from wmlib.pipeline import Pipeline
-from wmlib.runlog import read_events
-from wmlib.searchspace import SearchSpace
+from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_tensors
+from wmlib.runtime.job import Job
+from wmlib.runtime.log import read_events
+from wmlib.stages import rounds
+from wmlib.stages.export import config_of
+from wmlib.stages.pipeline import Pipeline
 from wmlib.vae import VAE
 
 AGAIN = "made again"
@@ -35,11 +39,10 @@ class Readers:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        config = _run_options("run", [*RUN[4:], "--run-dir", str(folder)]).config
+        config = run_options("run", [*RUN[4:], "--run-dir", str(folder)]).config
         pipeline = Pipeline(config, folder, quiet=True)
-        self.config, self.files, self.controller = config, pipeline.files, pipeline.controller
-        self.task = pipeline.task
-        drivers = {"dream": "rounds", "rounds": "real", "real": "evaluate"}
+        self.config, self.files, self.task = config, pipeline.files, pipeline.task
+        controllers = {"dream": "rounds", "rounds": "real", "real": "evaluate"}
         files = self.files
         self.of: dict[str, Callable[[], object]] = {
             "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
@@ -58,8 +61,8 @@ class Readers:
         }
         for name in ("vae", "mdnrnn", "controller", "dream_starts"):
             self.of[f"{name}.safetensors"] = self._agent
-        for stage, later in drivers.items():
-            self.of[f"controller_{stage}.safetensors"] = lambda later=later: files.load_driver(later)
+        for stage, later in controllers.items():
+            self.of[f"controller_{stage}.safetensors"] = lambda later=later: files.load_controller(later)
         for path in folder.glob("rounds/games-*.safetensors"):
             self.of[f"rounds/{path.name}"] = lambda path=path: self._games(path)
         for path in folder.glob("episodes/*"):
@@ -70,32 +73,34 @@ class Readers:
             if name.startswith(("checkpoints/", "rounds/"))
         }
 
+    def _job(self, name: str, path: str = "") -> Job:
+        """What kept a file, or the folder that holds it. Its digest is read while it is still sound."""
+        return Job("any", path=self.folder / (path or name), digest=self.digests[name])
+
     def _agent(self):
         agent = load_agent(self.folder)
         return [agent.vae.state_dict(), agent.mdnrnn.state_dict(), agent.params, vars(agent.starts)]
 
     def _training(self, stage: str, model: torch.nn.Module):
-        name = f"checkpoints/{stage}.safetensors"
         optimiser = torch.optim.Adam(model.parameters())
-        step = training._restore(model, optimiser, self.folder / name, self.digests[name])
+        step = training.restore(model, optimiser, self._job(f"checkpoints/{stage}.safetensors"))
         return [step, model.state_dict(), optimiser.state_dict()["state"]] if step else AGAIN
 
     def _evolution(self, stage: str):
-        name = f"checkpoints/{stage}.safetensors"
-        space = SearchSpace.plain(self.controller, torch.zeros(self.controller.size))
-        config = getattr(self.config, stage)
-        progress = evolution._load(self.folder / name, self.digests[name], config, space)
+        job = self._job(f"checkpoints/{stage}.safetensors")
+        controller = Controller(self.task, self.config.controller)
+        space = SearchSpace.plain(controller, torch.zeros(controller.size))
+        progress = load_progress(getattr(self.config, stage), space, job)
         return vars(progress) if progress.fitness else AGAIN
 
     def _rounds(self):
-        path = self.folder / "rounds" / "state.safetensors"
-        digest = self.digests["rounds/state.safetensors"]
-        tensors, number = rounds._load_state(path, MDNRNN(self.task), self.controller, digest)
-        return [tensors, number] if number else AGAIN
+        job = self._job("rounds/state.safetensors", "rounds")
+        agent, number = rounds.load_state(self.files.agent("rounds"), job)
+        return [agent.mdnrnn.state_dict(), agent.params, number] if number else AGAIN
 
     def _games(self, path: Path):
-        number, digest = int(path.stem[-2:]), self.digests[f"rounds/{path.name}"]
-        games = rounds._load_games(path.parent, number, self.task, digest)
+        job = self._job(f"rounds/{path.name}", "rounds")
+        games = rounds.load_games(int(path.stem[-2:]), self.task, job)
         return vars(games) if games else AGAIN
 
 

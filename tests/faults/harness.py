@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from wmlib.artifacts import load_tensors
+from wmlib.runtime.files import load_tensors
 
 # The smoke profile with longer trainings, so that there is a middle to be stopped in.
 RUN = [
@@ -130,8 +130,10 @@ def assert_same(
 ) -> None:
     """The same weights, to the last bit, and the same scores."""
     for name in weights:
-        ours, theirs = (load_tensors(f / f"{name}.safetensors")[0] for f in (folder, other))
-        assert ours.keys() == theirs.keys()
+        (ours, about), (theirs, expected) = (
+            load_tensors(f / f"{name}.safetensors") for f in (folder, other)
+        )
+        assert ours.keys() == theirs.keys() and about == expected, name
         for key in ours:
             assert torch.equal(ours[key], theirs[key]), f"{name}: {key}"
     ours, theirs = (json.loads((f / scores).read_text()) for f in (folder, other))

@@ -28,8 +28,8 @@ from harness import (
 )
 from tqdm import trange
 
-from wmlib.artifacts import REFERENCE
-from wmlib.runlog import read_events
+from wmlib.runtime.files import REFERENCE
+from wmlib.runtime.log import read_events
 
 
 def damages(count: int, seed: int, undisturbed: Path, scratch: Path) -> Counter:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from damage import Bench, Readers, ShippedReaders, kinds_for
 
-from wmlib.artifacts import REFERENCE
+from wmlib.runtime.files import REFERENCE
 
 SHIPPED = REFERENCE.parent
 

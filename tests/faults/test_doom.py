@@ -7,7 +7,7 @@ import sys
 import harness
 import pytest
 
-from wmlib.temperature import TABLE, controller_file
+from wmlib.measure.temperature import TABLE, controller_file
 
 WMLIB = [sys.executable, "-m", "wmlib"]
 # Long enough that each part of the stage has a middle.

@@ -20,7 +20,7 @@ from harness import (
     wait_for,
 )
 
-from wmlib.profiles import find_profile
+from wmlib.task import find_profile
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from benchmarks.games import population
 from benchmarks.measure import side_by_side
 from benchmarks.resolution import measure
 from wmlib.agent import load_agent
-from wmlib.artifacts import REFERENCE
 from wmlib.config import MDNRNNConfig
 from wmlib.mdnrnn import mdnrnn_loss
+from wmlib.runtime.files import REFERENCE
 from wmlib.vae import vae_loss
 from wmlib.worlds import RealWorld, play
 
@@ -53,10 +53,10 @@ def test_the_plain_mdnrnn_is_ours(agent):
 def test_the_plain_mdnrnn_is_ours_in_doom_too():
     doom = load_agent(REFERENCE / "takecover")
     plain = peers.copy_weights(peers.PlainMDNRNN(64, 2, 512, False), doom.mdnrnn)
-    z, actions, restart = torch.randn(4, 7, 64), torch.rand(4, 7, 1), torch.zeros(4, 7)
-    restart[:, 0] = 1
-    ours, _ = doom.mdnrnn(z, actions, None, restart)
-    logpi, mu, sigma, reward, done, _ = plain(z, torch.cat([actions, restart[..., None]], -1))
+    z, actions, fresh = torch.randn(4, 7, 64), torch.rand(4, 7, 1), torch.zeros(4, 7)
+    fresh[:, 0] = 1
+    ours, _ = doom.mdnrnn(z, actions, None, fresh)
+    logpi, mu, sigma, reward, done, _ = plain(z, torch.cat([actions, fresh[..., None]], -1))
     assert (reward == 1).all()
     for mine, other in (
         (ours.logpi, logpi), (ours.mu, mu), (ours.logsigma.exp(), sigma), (ours.done_logit, done)
@@ -104,13 +104,26 @@ def test_json_has_a_row_for_each_measurement(tmp_path):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_readme_says_what_was_measured():
-    rows = {row["name"]: row for row in json.loads((ROOT / "benchmarks/results.json").read_text())}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def measured():
+    return {row["name"]: row for row in json.loads((ROOT / "benchmarks/results.json").read_text())}
+
+
+def test_the_page_says_what_was_measured():
+    rows = measured()
+    page = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
     row = r"^\| `(\w+)`: .* \| ([\d,]+) \| ([\d,]+) \| .* \| \*\*([\d.]+)×\*\* \|$"
-    said = re.findall(row, readme, re.MULTILINE)
+    said = re.findall(row, page, re.MULTILINE)
     assert {name for name, *_ in said} == rows.keys()
     for name, ours, peer, ratio in said:
         row = rows[name]
         assert (ours, peer) == (f"{row['ours']:,.0f}", f"{row['peer']:,.0f}"), name
         assert ratio == f"{row['ratio']:.1f}", name
+
+
+def test_the_readmes_ratios_are_of_these():
+    rows = measured()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = re.findall(r"\*\*([\d.]+)×\*\*\s+\(`(\w+)`\)", readme)
+    assert len(said) == readme.count("×**") >= 3
+    for ratio, name in said:
+        assert ratio == f"{rows[name]['ratio']:.1f}", name

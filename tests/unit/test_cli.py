@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from wmlib.__main__ import COMMANDS
 from wmlib.agent import load_agent
-from wmlib.episodes import EpisodeStore
-from wmlib.profiles import find_profile
+from wmlib.cli import run_command, run_options
+from wmlib.data.episodes import EpisodeStore
+from wmlib.task import find_profile
 from wmlib.vae import to_images
 
 ROOT = Path(__file__).parents[2]
@@ -29,31 +32,34 @@ def wmlib(*words, cwd=None):
     ("words", "message"),
     [
         (["fly"], "no command 'fly'"),
+        (["honesty"], "honesty is called fidelity now"),
+        (["evaluate", "--temperature", "1.2"], "--temperature is called --tau now"),
         (["run", "--profile", "huge"], "no profile 'huge'; the profiles are: smoke, laptop, paper"),
         (["run", "--task", "chess"], "no task 'chess'"),
         (["collect", "--collect.episodes", "-3"], "CollectConfig.episodes is -3"),
         (["vae", "--vae.steps", "many"], "invalid"),
         (["evaluate", "--task", "chess"], "no task 'chess'"),
         (["evaluate", "--episodes", "1"], "anecdote"),
-        (["evaluate", "--episodes", "-5"], "EvaluateConfig.episodes is -5"),
-        (["evaluate", "--lanes", "0"], "Machine.lanes is 0"),
+        (["evaluate", "--episodes", "-5"], "EvaluateOptions.episodes is -5"),
+        (["evaluate", "--lanes", "0"], "EvaluateOptions.lanes is 0"),
         (["evaluate", "--run-dir", "nowhere"], "controller.safetensors is missing"),
         (["evaluate", "--no-such-option"], "no-such-option"),
         (["vae", "--profile", "smoke", "--run-dir", "empty"], "first run: python -m wmlib collect"),
         (["mdnrnn", "--profile", "smoke", "--run-dir", "empty"], "first run: python -m wmlib collect"),
         (["vae", "--stages", "collect"], "the stage vae is not one of this run's: collect"),
         (["run", "--stages", "mdnrnn"], "such that vae comes before mdnrnn"),
-        (["run", "--real.patience", "5"], "EvolutionConfig.patience is 5"),
+        (["run", "--real.patience", "5"], "RealConfig.patience is 5"),
         (["evolve", "--stages", "collect", "vae"], "the stage dream is not one of this run's"),
-        (["evaluate", "--world", "dream", "--temperature", "-1"], "temperature is -1"),
-        (["play", "--steps", "0"], "--steps is 1 or more"),
+        (["evaluate", "--world", "dream", "--tau", "-1"], "EvaluateOptions.tau is -1.0"),
+        (["play", "--steps", "0"], "PlayOptions.steps is 0; it must be a whole number, 1 or more"),
         (["run", "--profile", "smoke", "--run-dir", "/dev/null/x"], "can't be written"),
     ],
 )
 def test_bad_input_is_one_message_and_no_traceback(tmp_path, words, message):
     done = wmlib(*words, cwd=tmp_path)
     assert done.returncode not in (0, None)
-    shown = " ".join((done.stderr + done.stdout).split())
+    # An error of a value comes in a box, over several lines.
+    shown = " ".join((done.stderr + done.stdout).replace("│", " ").split())
     assert message in shown
     assert "Traceback" not in shown
 
@@ -62,7 +68,7 @@ def test_help_lists_every_command_and_its_options():
     text = wmlib("--help").stdout
     assert all(name in text for name in COMMANDS)
     run = wmlib("run", "--help").stdout
-    for option in ("--run-dir", "--profile", "--vae.steps", "--dream.temperature", "--machine.lanes"):
+    for option in ("--run-dir", "--profile", "--vae.steps", "--dream.tau", "--machine.lanes"):
         assert option in run
     assert "laptop" in wmlib("run", "--help").stdout
 
@@ -71,6 +77,113 @@ def test_profile_sets_the_defaults_that_help_shows():
     shown = wmlib("run", "--profile", "smoke", "--help").stdout
     default = re.search(r"--vae\.steps .*?\(default: (\d+)\)", shown, re.DOTALL)
     assert int(default.group(1)) == find_profile("smoke").vae.steps
+
+
+RENAMED = {
+    "run": {
+        "--dream.temperature": "--dream.tau",
+        "--dream.validate-every": "--dream.validation.every",
+        "--dream.validation-episodes": "--dream.validation.episodes",
+        "--dream.validation-horizon": "--dream.validation.horizon",
+        "--dream.directions": "--dream.coordinates.kind",
+        "--real.validate-every": "--real.validation.every",
+        "--real.validation-episodes": "--real.validation.episodes",
+        "--real.validation-horizon": "--real.validation.horizon",
+        "--real.directions": "--real.coordinates.kind",
+        "--rounds.dream.temperature": "--rounds.tau",
+        "--iterate.dream.temperature": "--iterate.dream.tau",
+        "--iterate.dream.validate-every": "--iterate.dream.validation.every",
+        "--iterate.dream.validation-episodes": "--iterate.dream.validation.episodes",
+        "--iterate.dream.validation-horizon": "--iterate.dream.validation.horizon",
+        "--iterate.dream.directions": "--iterate.dream.coordinates.kind",
+        "--collect.driver": "--collect.agent",
+    },
+    "evaluate": {"--temperature": "--tau"},
+    "temperature": {
+        "--dream.directions": "--coordinates.kind",
+        "--dream.temperature": "--taus",
+    },
+}
+"""Of each command, options by their former names, and their names now."""
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [(command, *pair) for command, names in RENAMED.items() for pair in names.items()],
+)
+def test_a_renamed_option_is_refused_by_its_new_name(command, old, new, capsys):
+    for words in ([old, "1"], [f"{old}=1"], [old.replace("-", "_").replace("__", "--", 1), "1"]):
+        assert run_command(command, words) == 2
+        told = f"error: {old} is called {new} now; python -m wmlib {command} --help says more\n"
+        assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "new"),
+    [
+        ("run", "--dream.components", "--dream.coordinates"),
+        ("run", "--iterate.dream.components", "--iterate.dream.coordinates"),
+        ("evolve", "--real.components", "--real.coordinates"),
+        ("temperature", "--dream.components", "--coordinates"),
+    ],
+)
+def test_what_was_one_option_and_is_two_is_told_in_full(command, old, new, capsys):
+    assert run_command(command, [old, "24"]) == 2
+    message = capsys.readouterr().err
+    assert f"in place of -1 say {new}.kind weights; of 0, {new}.kind predictive" in message
+    assert f"of a number n, the same and {new}.count n" in message
+
+
+def test_what_is_said_of_components_works_when_it_is_followed():
+    for words, kind, count in (
+        (["--real.coordinates.kind", "weights", "--real.coordinates.count", "None"], "weights", None),
+        (
+            ["--real.coordinates.kind", "predictive", "--real.coordinates.count", "None"],
+            "predictive",
+            None,
+        ),
+        (["--dream.coordinates.kind", "advantage", "--dream.coordinates.count", "5"], "advantage", 5),
+    ):
+        config = run_options("run", words).config
+        found = getattr(config, words[0][2:].split(".")[0]).coordinates
+        assert (found.kind, found.count) == (kind, count)
+
+
+@pytest.mark.parametrize("command", ["collect", "vae", "mdnrnn", "evolve"])
+def test_all_commands_of_a_run_know_the_renamed_options(command, capsys):
+    for old, new in RENAMED["run"].items():
+        assert run_command(command, [old, "1"]) == 2
+        assert f"{old} is called {new} now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", RENAMED)
+def test_help_knows_the_new_names_and_not_the_former_ones(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_command(command, ["--help"])
+    options = set(re.findall(r"--[\w.-]+", capsys.readouterr().out))
+    assert end.value.code == 0
+    assert options >= set(RENAMED[command].values())
+    assert options.isdisjoint(RENAMED[command])
+
+
+def loaded_by(*modules):
+    """All modules that a fresh process has loaded when it has imported these."""
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_command_line_loads_no_widgets():
+    loaded = loaded_by("wmlib.cli")
+    assert "wmlib.cli" in loaded
+    assert loaded.isdisjoint({"ipywidgets", "anywidget", "IPython", "matplotlib", "jupyter_server"})
+
+
+def test_a_process_that_plays_games_loads_no_torch():
+    games = ("carracing", "takecover", "envpool")
+    loaded = loaded_by("wmlib.envs.games", *(f"wmlib.envs.{game}" for game in games))
+    assert {"wmlib.envs.carracing", "numpy"} <= loaded
+    assert loaded.isdisjoint({"torch", "safetensors", "tyro", "ipywidgets"})
 
 
 def test_doctor_finds_nothing_broken_here():
@@ -115,8 +228,6 @@ def test_evaluate_in_the_dream(smoke_run):
 
 
 def test_play_writes_a_gif(tmp_path, smoke_run):
-    from PIL import Image
-
     done = wmlib("play", "--run-dir", smoke_run, "--steps", 12, "--out", tmp_path / "x.gif")
     assert done.returncode == 0, done.stderr
     assert "real game" in done.stdout and "its dream" in done.stdout
@@ -126,7 +237,7 @@ def test_play_writes_a_gif(tmp_path, smoke_run):
 def test_an_agent_with_noise_can_explore(tmp_path, smoke_run):
     folder = tmp_path / "noisy"
     words = ["collect", "--profile", "smoke", "--run-dir", folder, "--collect.episodes", 2]
-    words += ["--collect.policy", "driver", "--collect.driver", smoke_run, "--collect.horizon", 25]
+    words += ["--collect.policy", "agent", "--collect.agent", smoke_run, "--collect.horizon", 25]
     still = wmlib(*words, "--collect.noise", 0)
     assert still.returncode == 0, still.stderr
     # Without noise the recorded actions are C's own.
@@ -141,8 +252,6 @@ def test_an_agent_with_noise_can_explore(tmp_path, smoke_run):
     "name", ["stages/vae", "stages/rounds", "stages/vae_dream_starts", "controller"]
 )
 def test_damaged_weights_are_one_message(tmp_path, smoke_run, name):
-    import shutil
-
     folder = tmp_path / "copy"
     shutil.copytree(smoke_run, folder, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
     path = folder / f"{name}.safetensors"

@@ -5,20 +5,28 @@ import dataclasses
 import pytest
 
 from wmlib.config import (
+    STAGES,
     CollectConfig,
-    ConfigError,
     ControllerConfig,
+    Coordinates,
+    DreamConfig,
+    DreamSearch,
     EvaluateConfig,
-    EvolutionConfig,
+    FidelityConfig,
+    IterateConfig,
     Machine,
     MDNRNNConfig,
+    RealConfig,
     RoundsConfig,
     RunConfig,
-    Task,
+    Search,
+    TableConfig,
     VAEConfig,
-    find_task,
-)  # fmt: skip
-from wmlib.profiles import PROFILES, find_profile
+    Validation,
+    makers,
+)
+from wmlib.runtime.fields import ConfigError
+from wmlib.task import find_profile
 
 
 @pytest.mark.parametrize(
@@ -29,22 +37,61 @@ from wmlib.profiles import PROFILES, find_profile
         (lambda: CollectConfig(episodes=0), r"CollectConfig\.episodes is 0"),
         (lambda: CollectConfig(first_seed=1_000_000), r"first_seed is 1000000; .* training seeds"),
         (lambda: CollectConfig(first_seed=999_999, episodes=2), r"999,998 or less"),
-        (lambda: CollectConfig(policy="tired"), r"policy is 'tired'; it must be one of: brownian, held"),
+        (
+            lambda: RunConfig(collect=CollectConfig(policy="tired")),
+            "policy is 'tired'; it must be brownian, held, white or agent in carracing",
+        ),
         (lambda: Machine(backend="toy"), r"Machine\.backend .* one of: exact, envpool"),
         (
-            lambda: EvolutionConfig(world="real", components=4, patience=5),
-            "EvolutionConfig.patience is 5",
+            lambda: RealConfig(coordinates=Coordinates("predictive", 4), patience=5),
+            "RealConfig.patience is 5",
+        ),
+        (
+            lambda: RealConfig(coordinates=Coordinates("predictive", 4), horizon=19),
+            "RealConfig.horizon is 19; it must be a whole number, 20 or more",
         ),
         (lambda: RoundsConfig(horizon=10), "RoundsConfig.horizon is 10"),
         (lambda: MDNRNNConfig(clip=0.0), r"MDNRNNConfig\.clip"),
-        (lambda: EvolutionConfig(population=2), r"EvolutionConfig\.population is 2"),
-        (lambda: EvolutionConfig(temperature=-1), r"EvolutionConfig\.temperature"),
+        (lambda: RoundsConfig(components=0), r"RoundsConfig\.components is 0; .* or None for all"),
+        (lambda: RoundsConfig(tau=0.01), r"RoundsConfig\.tau is 0\.01; it must be from 0\.05 to 10"),
+        (lambda: Search(population=2), r"Search\.population is 2"),
+        (lambda: DreamSearch(population=2), r"DreamSearch\.population is 2"),
+        (lambda: DreamConfig(population=2), r"DreamConfig\.population is 2"),
+        (lambda: RealConfig(population=2), r"RealConfig\.population is 2"),
+        (lambda: Search(sigma=0.0), r"Search\.sigma is 0\.0; it must be from 1e-06 to 10"),
+        (lambda: Search(average=0), r"Search\.average is 0; it must be a whole number, 1 or more"),
+        (lambda: DreamConfig(tau=-1), r"DreamConfig\.tau"),
+        (lambda: DreamConfig(tau=0.04), r"DreamConfig\.tau is 0\.04; it must be from 0\.05 to 10"),
+        (lambda: DreamConfig(tau=10.1), r"DreamConfig\.tau is 10\.1; it must be from 0\.05 to 10"),
+        (lambda: DreamSearch(end="late"), r"DreamSearch\.end is 'late'; .* one of: cutoff, sampled"),
+        (lambda: DreamSearch(precision="float64"), r"DreamSearch\.precision .* auto, float32, bfloat16"),
+        (lambda: RealConfig(start="there"), r"RealConfig\.start is 'there'; .* one of: zero, previous"),
+        (
+            lambda: Coordinates(kind="weights", count=3),
+            r"Coordinates\.count is 3; it must be None where kind is weights",
+        ),
+        (lambda: Coordinates(kind="random"), r"Coordinates\.kind .* weights, predictive, advantage"),
+        (lambda: Coordinates("predictive", 0), r"Coordinates\.count is 0; .* 1 or more, or None"),
+        (lambda: Validation(episodes=1), r"Validation\.episodes is 1; .* whole number, 2 or more"),
+        (lambda: Validation(every=0), r"Validation\.every is 0"),
+        (lambda: IterateConfig(noise=1.5), r"IterateConfig\.noise is 1\.5; it must be from 0 to 1"),
+        (lambda: TableConfig(taus=()), r"TableConfig\.taus is \(\); it must be one temperature or more"),
+        (lambda: TableConfig(taus=(1.0, 11.0)), r"TableConfig\.taus is .*; it must be from 0\.05 to 10"),
+        (
+            lambda: TableConfig(episodes=1),
+            r"TableConfig\.episodes is 1; .* a single game is an anecdote",
+        ),
+        (lambda: TableConfig(first_seed=-1), r"TableConfig\.first_seed is -1"),
+        (lambda: FidelityConfig(taus=(0.01,)), r"FidelityConfig\.taus is .*; it must be from 0\.05"),
+        (lambda: FidelityConfig(tau=11), r"FidelityConfig\.tau is 11; it must be from 0\.05 to 10"),
+        (
+            lambda: FidelityConfig(controllers=1),
+            r"FidelityConfig\.controllers .*: one alone has no order",
+        ),
+        (lambda: FidelityConfig(episodes=1), r"FidelityConfig\.episodes is 1; .* number, 2 or more"),
         (lambda: EvaluateConfig(episodes=1), "anecdote"),
         (lambda: Machine(lanes=0), r"Machine\.lanes is 0"),
-        (lambda: Task("x", action_size=0, z_size=1, hidden_size=1), r"Task\.action_size"),
         (lambda: RunConfig(task="chess"), "no task 'chess'; the tasks are: carracing"),
-        (lambda: find_task("chess"), "carracing"),
-        (lambda: find_profile("huge"), "smoke, laptop, paper"),
         (lambda: RunConfig(stages=("collect", "vae", "vae")), r"RunConfig\.stages .* each once"),
         (lambda: RunConfig(stages=("vae", "collect")), r"RunConfig\.stages .* in this order"),
         (lambda: RunConfig(stages=("collect", "fly")), r"RunConfig\.stages"),
@@ -66,7 +113,7 @@ from wmlib.profiles import PROFILES, find_profile
         ),
         (
             lambda: RunConfig(collect=CollectConfig(policy="uniform")),
-            "CollectConfig.policy is 'uniform'; it must be brownian, held, white or driver in carracing",
+            "CollectConfig.policy is 'uniform'; it must be brownian, held, white or agent in carracing",
         ),
         (lambda: VAEConfig(steps=2.5), r"VAEConfig\.steps is 2\.5"),
     ],
@@ -77,7 +124,7 @@ def test_a_bad_value_fails_at_once_naming_field_and_bound(make, message):
 
 
 def test_a_stage_depends_on_itself_and_what_came_before_only():
-    base = PROFILES["carracing"]["laptop"]
+    base = find_profile("laptop")
     later = dataclasses.replace(base, real=dataclasses.replace(base.real, sigma=0.07))
     assert later.stage_hash("vae") == base.stage_hash("vae")
     assert later.stage_hash("dream") == base.stage_hash("dream")
@@ -91,15 +138,42 @@ def test_a_stage_depends_on_itself_and_what_came_before_only():
     assert wider.stage_hash("evaluate") == base.stage_hash("evaluate")
 
 
-def test_the_papers_numbers():
-    paper = PROFILES["carracing"]["paper"]
-    assert (paper.real.population, paper.real.episodes, paper.real.generations) == (64, 16, 1800)
-    assert (paper.real.sigma, paper.real.weight_decay) == (0.1, 0.01)
-    assert (paper.collect.episodes, paper.vae.batch_size, paper.vae.learning_rate) == (10_000, 100, 1e-4)
-    assert (paper.mdnrnn.sequence_length, paper.mdnrnn.learning_rate, paper.mdnrnn.clip) == (
-        999,
-        1e-3,
-        1,
-    )
-    task = find_task("carracing")
-    assert (task.z_size, task.hidden_size, task.mixtures, task.feature_size) == (32, 256, 5, 288)
+def test_more_than_its_own_stage_changes_no_digest_before_it():
+    base = find_profile("laptop", "takecover")
+    colder = dataclasses.replace(base, dream=dataclasses.replace(base.dream, tau=1.0))
+    assert colder.stage_hash("mdnrnn") == base.stage_hash("mdnrnn")
+    assert colder.stage_hash("dream") != base.stage_hash("dream")
+    for nested in (
+        {"coordinates": Coordinates("advantage", 3)},
+        {"validation": Validation(every=4, episodes=65, horizon=2100)},
+    ):
+        other = dataclasses.replace(base, dream=dataclasses.replace(base.dream, **nested))
+        assert other.stage_hash("dream") != base.stage_hash("dream"), nested
+
+
+def test_iterates_own_games_have_seeds_of_their_own():
+    base = find_profile("smoke", "takecover")
+    for first, fits in ((500_000 - 4, True), (500_000 - 3, False)):
+        collect = dataclasses.replace(base.collect, first_seed=first)
+        if fits:
+            dataclasses.replace(base, collect=collect)
+            continue
+        with pytest.raises(ConfigError, match="such that all seeds stay below iterate's 500,000"):
+            dataclasses.replace(base, collect=collect)
+
+
+def test_a_stage_says_what_comes_before_it_and_what_it_makes():
+    config = RunConfig()
+    assert config.stages_before("dream") == ("collect", "vae", "mdnrnn")
+    with pytest.raises(ConfigError, match="the stage iterate is not one of this run's: collect vae"):
+        config.stages_before("iterate")
+    assert makers("controller") == ("dream", "iterate", "rounds", "real")
+    assert makers("vae") == makers("dream_starts") == ("vae", "iterate")
+    assert {need for stage in STAGES.values() for need in stage.needs} <= STAGES.keys()
+    assert all(hasattr(config, name) for name in STAGES)
+
+
+def test_no_more_is_open_than_there_is_to_do():
+    assert Machine(workers=8, lanes=3).worker_count == 3
+    assert Machine(workers=2, lanes=3).worker_count == 2
+    assert Machine(lanes=3).lanes_for(2) == 2 and Machine(lanes=3).lanes_for(9) == 3

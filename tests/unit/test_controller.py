@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from wmlib.config import ControllerConfig, Task
-from wmlib.controller import Controller, to_action
+from wmlib.config import ControllerConfig
+from wmlib.controller import Controller
+from wmlib.task import Task
 
 
 def test_the_papers_sizes(task):
     assert Controller(task).size == 867
-    doom = Task("doom", action_size=1, z_size=64, hidden_size=512, sees_cell=True)
+    doom = Task("doom", actions={"step": (-1, 1)}, z_size=64, hidden_size=512, sees_cell=True)
     assert Controller(doom, ControllerConfig(bias=False)).size == 1_088
     assert Controller(task, ControllerConfig(inputs="z", hidden=40)).size == 33 * 40 + 41 * 3
 
@@ -29,7 +30,7 @@ def test_a_population_acts_as_each_would_alone(task, hidden, bias):
             if bias:
                 layer.bias.data, rest = rest[:outputs], rest[outputs:]
             x = layer(x.tanh() if number else x)
-        torch.testing.assert_close(actions[p], to_action(x, task), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(actions[p], task.to_action(x), rtol=1e-4, atol=1e-5)
 
 
 def test_z_alone_ignores_the_memory(task):

@@ -1,18 +1,18 @@
 """What is shipped: whole, small, as good as it is said to be."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wmlib.agent import load_agent
-from wmlib.artifacts import REFERENCE, sha256
-from wmlib.config import REPORTING_SEEDS, VALIDATION_SEEDS
-from wmlib.episodes import EpisodeStore
-from wmlib.evaluation import bootstrap_interval
-from wmlib.profiles import TAUS
-from wmlib.temperature import controller_file, read_table
+from wmlib.config import REPORTING_SEEDS, TAUS, VALIDATION_SEEDS
+from wmlib.data import EpisodeStore
+from wmlib.measure.evaluation import bootstrap_interval
+from wmlib.measure.temperature import PAPER, controller_file, read_table
+from wmlib.runtime.files import REFERENCE, sha256
 from wmlib.worlds import RealWorld, play
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +21,12 @@ SCORES = [
     (CAR, "score", 100), (CAR, "score_dream", 100), (DOOM, "score", 500), (DOOM, "score_chance", 500),
     (DOOM, "score_runner", 500),
 ]  # fmt: skip
+OPTION = {
+    "score_dream": "--controller controller_dream.safetensors",
+    "score_chance": "--policy fresh",
+    "score_runner": "--policy runner",
+}
+"""What the command of a score says beyond that of the game's first one."""
 
 
 def size(folder):
@@ -46,6 +52,27 @@ def test_shipped_files_are_those_of_the_manifest(folder):
     assert sum(manifest["wall_seconds"].values()) <= 2 * 3600
 
 
+@pytest.mark.parametrize(
+    ("folder", "command"), [(CAR, "make reference"), (DOOM, "make doom")], ids=("car", "doom")
+)
+def test_the_page_beside_them_tells_how_long_the_training_took(folder, command):
+    hours, minutes = divmod(round(sum(manifest_of(folder)["wall_seconds"].values()) / 60), 60)
+    said = rf"`{command}`( trained it from nothing)?, in {hours} h {minutes} min "
+    assert re.search(said, page())
+
+
+def page():
+    return (REFERENCE / "README.md").read_text(encoding="utf-8")
+
+
+def row_of(cells):
+    """The row of the first page's table that holds these cells, as its cells."""
+    (row,) = [
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if cells in line
+    ]
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 @pytest.mark.parametrize(("folder", "name", "n"), SCORES, ids=lambda x: getattr(x, "name", x))
 def test_readme_and_manifest_tell_the_scores_that_were_measured(folder, name, n):
     score = json.loads((folder / f"{name}.json").read_text())
@@ -55,8 +82,11 @@ def test_readme_and_manifest_tell_the_scores_that_were_measured(folder, name, n)
     if controller:
         assert manifest_of(folder)["scores"][controller]["mean"] == score["mean"]
     low, high = score["ci95"]
-    readme = (ROOT / "README.md").read_text()
-    assert f"| {score['mean']:.0f} ± {score['sd']:.0f} | {low:.0f} to {high:.0f} |" in readme
+    told = f"| {score['mean']:.0f} ± {score['sd']:.0f} | {low:.0f} to {high:.0f} | {n} |"
+    game, *_, command = row_of(told)
+    assert game == {CAR: "car", DOOM: "Doom"}[folder]
+    whole = f"`python -m wmlib evaluate --task {folder.name} --world real --episodes {n}`"
+    assert command == (f"the same, with `{OPTION[name]}`" if name in OPTION else whole)
 
 
 def test_the_shipped_agent_drives():
@@ -83,14 +113,14 @@ def test_the_paper_calls_it_solved():
     assert low > 750
 
 
-def test_the_temperature_table_is_whole_and_the_readmes():
+def test_the_temperature_table_is_whole_and_the_pages():
     rows, _ = read_table(DOOM)
     assert tuple(row.tau for row in rows) == TAUS
-    readme = (ROOT / "README.md").read_text()
     for row in rows:
         assert row.real.n >= 100 and row.real.first_seed == REPORTING_SEEDS
         assert load_agent(DOOM, controller_file(row.tau)).about["tau"] == row.tau
         low, high = row.real.ci95
         dream, real = (f"{score.mean:.0f} ± {score.sd:.0f}" for score in (row.dream, row.real))
-        said = f"| {row.tau:g} | {dream} | {real} | {low:.0f} to {high:.0f} |"
-        assert said in readme
+        papers_dream, mean, sd = PAPER[row.tau]
+        ours = f"| {row.tau:g} | {dream} | {real} | {low:.0f} to {high:.0f} "
+        assert f"{ours}| {papers_dream} | {mean} ± {sd} |" in page()

@@ -1,8 +1,10 @@
+"""What a notebook stands on: your own run, or what comes with the package."""
+
 import pytest
 
-from wmlib.artifacts import REFERENCE
-from wmlib.config import ConfigError
 from wmlib.lesson import begin
+from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import REFERENCE
 
 
 def test_the_shipped_weights_are_taken_where_there_are_no_others(monkeypatch, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""The fit loop, and the windows that M learns from."""
+"""The fit loop, what V and M make of known data, and how much memory they take."""
 
 import contextlib
 import os
@@ -8,21 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from wmlib.artifacts import load_tensors
+from benchmarks.training import STAGES, lay_out, peak
 from wmlib.config import MDNRNNConfig, VAEConfig
-from wmlib.runlog import RunLog, read_events
-from wmlib.sequences import Sequences
+from wmlib.data.episodes import BothWays
+from wmlib.data.sequences import Sequences
+from wmlib.runtime.files import ArtifactError, load_tensors
+from wmlib.runtime.job import Job
+from wmlib.runtime.log import RunLog, read_events
 from wmlib.training import (
     FitPlan,
     encode_store,
+    encoded,
     fit,
     learning_rate_at,
-    seed_of,
+    restore,
     train_mdnrnn,
     train_vae,
-)  # fmt: skip
-
-QUIET = RunLog(quiet=True)
+)
+from wmlib.vae import to_images
 
 
 def tiny_fit(checkpoint, stop_at=None, steps=20, digest="a", folder=None, signal_at=()):
@@ -39,8 +42,8 @@ def tiny_fit(checkpoint, stop_at=None, steps=20, digest="a", folder=None, signal
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
         return loss, {"loss": loss}
 
-    plan = FitPlan("test", steps, 0.05, True, "float32", digest, clip=1.0)
-    fit(model, loss_of_step, plan, RunLog(folder, quiet=True), checkpoint)
+    plan = FitPlan(steps, 0.05, True, "float32", clip=1.0)
+    fit(model, loss_of_step, plan, Job("test", 1, RunLog(folder, quiet=True), checkpoint, digest))
     return model
 
 
@@ -132,62 +135,22 @@ def test_events_after_a_resume_are_means_of_the_steps_since(tmp_path):
 
 
 def test_learning_rate_falls_to_zero_or_stays():
-    plan = FitPlan("x", 10, 1.0, True, "float32")
+    plan = FitPlan(10, 1.0, True, "float32")
     assert learning_rate_at(0, plan) == 1.0 and learning_rate_at(5, plan) == pytest.approx(0.5)
     assert learning_rate_at(10, plan) == pytest.approx(0.0)
-    assert learning_rate_at(9, FitPlan("x", 10, 1.0, False, "float32")) == 1.0
-
-
-def test_seeds_follow_their_key():
-    assert seed_of(1, "vae", 2) == seed_of(1, "vae", 2) != seed_of(1, "vae", 3)
-    assert 0 <= seed_of("x") < 2**56
-
-
-def sequences(lengths):
-    frames, steps = sum(lengths) + len(lengths), sum(lengths)
-    # mu holds (episode, time); actions and rewards hold the same, so that alignment can be read off.
-    mu = torch.tensor([(e, t) for e, n in enumerate(lengths) for t in range(n + 1)]).float()
-    actions = torch.tensor([(e, t) for e, n in enumerate(lengths) for t in range(n)]).float()
-    dones = torch.zeros(steps)
-    dones[lengths[0] - 1] = 1
-    return Sequences(mu, torch.zeros(frames, 2), actions, actions[:, 1] * 10, dones, list(lengths))
-
-
-def test_windows_are_aligned_and_never_cross_episodes():
-    data = sequences([30, 7, 50])
-    frames, steps, mask = data.batch(np.random.default_rng(0), 400, 10)
-    assert frames.shape == (400, 11) and steps.shape == mask.shape == (400, 10)
-    z, action = data.mu[frames], data.actions[steps]
-    inside = mask.bool()
-    assert torch.equal(z[:, :-1][inside], action[inside])  # frame t beside action t
-    assert torch.equal(z[:, 1:, 1][inside], action[inside][:, 1] + 1)  # target: the next frame
-    assert torch.equal(z[:, 1:, 0][inside], action[inside][:, 0])  # of the same episode
-    assert torch.equal(data.rewards[steps][inside], action[inside][:, 1] * 10)
-    assert mask[:, 0].all() and not mask.all()
-
-
-def test_the_last_step_is_met_about_as_often_as_others_however_short_the_game():
-    lengths = [30, 7, 10, 11, 50]
-    data = sequences(lengths)
-    _, steps, mask = data.batch(np.random.default_rng(1), 50_000, 10)
-    counts = torch.bincount(steps[mask.bool()], minlength=sum(lengths)).float()
-    inner = counts[10:20].mean()  # of the first game
-    ends = counts[torch.tensor(lengths).cumsum(0) - 1]
-    assert (ends > 0.4 * inner).all() and (ends < 0.6 * inner).all()
+    assert learning_rate_at(9, FitPlan(10, 1.0, False, "float32")) == 1.0
 
 
 def test_v_learns_and_encoding_is_v(store, task):
     torch.manual_seed(0)
     config = VAEConfig(steps=8, batch_size=16)
-    trained = train_vae(store, task, config, seed=1, log=QUIET)
-    again = train_vae(store, task, config, seed=1, log=QUIET)
+    trained = train_vae(store, task, config, Job("vae"))
+    again = train_vae(store, task, config, Job("vae"))
     for a, b in zip(trained.parameters(), again.parameters(), strict=True):
         assert torch.equal(a, b)
     data = encode_store(trained, store)
     assert data.lengths == [20, 8, 30] and data.mu.shape == (61, 32)
     episode = store.episode(5)
-    from wmlib.vae import to_images
-
     mu, _ = trained.encode(to_images(torch.from_numpy(np.array(episode.frames))))
     torch.testing.assert_close(data.mu[21:30], mu.detach(), rtol=1e-3, atol=1e-4)
     assert data.dones.nonzero().flatten().tolist() == [27]  # the last step of the second episode
@@ -197,7 +160,7 @@ def test_training_can_go_on_from_the_weights_before(store, task, vae, mdnrnn):
     still = MDNRNNConfig(
         steps=1, batch_size=4, sequence_length=5, learning_rate=1e-7, precision="float32"
     )
-    trained = train_mdnrnn(encode_store(vae, store), task, still, 1, QUIET, start=mdnrnn)
+    trained = train_mdnrnn(encode_store(vae, store), task, still, Job("mdnrnn"), mdnrnn)
     for a, b in zip(trained.parameters(), mdnrnn.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
 
@@ -218,7 +181,77 @@ def test_m_learns_a_predictable_world(task):
     config = MDNRNNConfig(
         steps=300, batch_size=16, sequence_length=40, learning_rate=5e-3, reward_weight=10.0
     )
-    m = train_mdnrnn(data, task, config, seed=1, log=QUIET)
+    m = train_mdnrnn(data, task, config, Job("mdnrnn"))
     prediction, _ = m(z[None, :-1], actions[None])
     error = (prediction.reward[0, 50:] - actions[50:, 1]).square().mean()
     assert error < 0.05 * actions[50:, 1].var()
+
+
+def test_v_too_can_go_on_from_the_weights_before(store, task, vae):
+    still = VAEConfig(steps=1, batch_size=4, learning_rate=1e-7, precision="float32")
+    trained = train_vae(store, task, still, Job("vae"), vae)
+    for a, b in zip(trained.parameters(), vae.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_m_says_how_much_ends_weighed_in_its_training(store, task, vae):
+    config = MDNRNNConfig(steps=1, batch_size=2, sequence_length=4, done_positive_weight=7.0)
+    m = train_mdnrnn(encode_store(vae, store), task, config, Job("mdnrnn"))
+    assert m.done_positive_weight == 7.0
+
+
+def test_a_store_both_ways_round_is_encoded_both_ways_round(store, vae):
+    data = encode_store(vae, BothWays(store))
+    assert data.lengths == [20, 20, 8, 8, 30, 30] and data.dones.sum() == 2
+    frames = torch.from_numpy(np.array(store.frames(5)[:, :, ::-1]))
+    with torch.inference_mode():
+        mu, logvar = vae.encode(to_images(frames))
+    rows = slice(21 + 21 + 9, 21 + 21 + 9 + 9)
+    torch.testing.assert_close(data.mu[rows], mu, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(data.logvar[rows], logvar, rtol=1e-3, atol=1e-4)
+    assert torch.equal(data.actions[48:56], -data.actions[40:48])
+
+
+def test_encoded_episodes_are_made_once(store, task, vae, tmp_path):
+    job = Job("mdnrnn", path=tmp_path / "encoded.safetensors", digest="a")
+
+    def encode():
+        return encode_store(vae, store)
+
+    def asked_again():
+        raise AssertionError("it was kept")
+
+    first = encoded(encode, task, job)
+    assert torch.equal(encoded(asked_again, task, job).mu, first.mu)
+    with torch.no_grad():
+        vae.to_mu.bias += 1.0
+    other = Job("mdnrnn", path=job.path, digest="of another V")
+    torch.testing.assert_close(encoded(encode, task, other).mu, first.mu + 1.0)
+
+
+def test_a_checkpoint_of_another_model_is_named(tmp_path):
+    job = Job("test", path=tmp_path / "check.safetensors", digest="a")
+    model = torch.nn.Linear(4, 1)
+    adam = torch.optim.Adam(model.parameters())
+    assert restore(model, adam, job) == 0
+    tiny_fit(job.path)
+    assert restore(model, adam, job) == 20
+    assert torch.equal(model.weight, tiny_fit(None).weight)
+    other = torch.nn.Linear(5, 1)
+    with pytest.raises(ArtifactError, match=r"check\.safetensors: .*weight is .*from its beginning"):
+        restore(other, torch.optim.Adam(other.parameters()), job)
+
+
+# How much memory 300 whole episodes take, 3.7 GB in all: what is on the disk stays there
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("episodes")
+    lay_out(folder, 300)
+    return folder
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_takes_2_gb(episodes, stage):
+    assert peak(stage, "mapped", episodes) < 2000

@@ -5,7 +5,16 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from wmlib.vae import VAE, count_parameters, kl_per_latent, sample_z, to_frames, to_images, vae_loss
+from wmlib.vae import (
+    VAE,
+    count_parameters,
+    kl_per_latent,
+    reconstruction_error,
+    sample_z,
+    to_frames,
+    to_images,
+    vae_loss,
+)
 
 
 @pytest.mark.parametrize(("z_size", "count"), [(32, 4_348_547), (64, 4_446_915)])
@@ -48,3 +57,12 @@ def test_sampling_has_the_right_mean_and_deviation():
 def test_frames_survive_the_trip_to_images_and_back():
     frames = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
     assert torch.equal(to_frames(to_images(frames)), frames)
+
+
+def test_reconstruction_goes_by_z_and_its_error_by_the_mean(vae):
+    x, noise = torch.rand(3, 3, 64, 64), torch.randn(3, 32)
+    reconstruction, mu, logvar = vae(x, noise)
+    torch.testing.assert_close(reconstruction, vae.decode(mu + (logvar / 2).exp() * noise))
+    with torch.inference_mode():
+        expected = (vae(x, torch.zeros(3, 32))[0] - x).square().sum((1, 2, 3))
+        torch.testing.assert_close(reconstruction_error(vae, x), expected, rtol=1e-4, atol=1e-2)

@@ -1,17 +1,17 @@
 """The games: how they look, how they are played many at once."""
 
-from wmlib.envs.envpool import EnvPoolGames
-from wmlib.envs.games import GameKind, Games
+from wmlib.envs.errors import GameDied, GameError
+from wmlib.envs.frames import FRAME_SIZE, to_frame
+from wmlib.envs.games import GameKind, Games, GameSpec, ManyGames, open_games
 
-
-def open_games(
-    task: str,
-    lanes: int,
-    workers: int,
-    kind: GameKind = "exact",
-    options: dict[str, object] | None = None,
-) -> Games | EnvPoolGames:
-    """`lanes` games of a kind, over `workers` processes (or threads, for EnvPool)."""
-    if kind == "envpool":
-        return EnvPoolGames(task, lanes, workers)
-    return Games(task, lanes, workers, kind, options)
+__all__ = [
+    "FRAME_SIZE",
+    "GameDied",
+    "GameError",
+    "GameKind",
+    "GameSpec",
+    "Games",
+    "ManyGames",
+    "open_games",
+    "to_frame",
+]

@@ -14,7 +14,7 @@ What is different inside, and why the pixels are the same:
   step on the upright picture, flip the small result, and let it do the y step then. Flipping
   rows commutes with averaging along them. 700 rows scaled to 84 have the same ratio as 800 to 96.
 
-`tests/unit/test_carracing.py` compares frames, rewards and ends with the stock class.
+`tests/unit/envs/test_carracing.py` compares frames, rewards and ends with the stock class.
 """
 
 import functools

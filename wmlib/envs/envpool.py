@@ -5,18 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from wmlib.envs.errors import GameError
 from wmlib.envs.frames import FRAME_SIZE, to_frame
-from wmlib.envs.games import GameError
 
 
 class EnvPoolGames:
-    """EnvPool's CarRacing, with the calls of `Games`: threads in place of processes.
+    """An EnvPool environment with picture observations, with the calls of `Games`: threads in place of
+    processes.
 
     Faster, but a look-alike: another Box2D, no anti-aliasing, another track for the same seed. To train
     on, never to report a score from. Needs the extra: pip install 'wmlib[envpool]'.
     """
 
-    def __init__(self, task: str, lanes: int, workers: int):
+    def __init__(self, lanes: int, workers: int, kept_rows: int | None, env_id: str):
         try:
             import envpool
         except ImportError:
@@ -24,8 +25,8 @@ class EnvPoolGames:
                 "EnvPool is not installed. Install it (pip install envpool -c constraints.txt), or "
                 "train on the exact game: --machine.backend exact"
             ) from None
-        self._make = envpool.make
-        self.task, self.lanes, self.workers = task, lanes, workers
+        self._make, self.env_id = envpool.make, env_id
+        self.lanes, self.workers, self.kept_rows = lanes, workers, kept_rows
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
         # EnvPool takes seeds only when a pool is made, so lanes that start together share a pool.
         self._pool_of: list[object | None] = [None] * lanes
@@ -37,7 +38,7 @@ class EnvPoolGames:
         chosen = [lane for lane, seed in enumerate(seeds) if seed is not None]
         if chosen:
             pool = self._make(
-                "CarRacing-v3", env_type="gymnasium", num_envs=len(chosen),
+                self.env_id, env_type="gymnasium", num_envs=len(chosen),
                 num_threads=self.workers, seed=[int(seeds[lane]) for lane in chosen],
             )  # fmt: skip
             for index, lane in enumerate(chosen):
@@ -63,7 +64,7 @@ class EnvPoolGames:
 
     def _show(self, lanes: list[int], pictures: np.ndarray) -> None:
         for lane, frame in zip(
-            lanes, self._resizers.map(lambda p: to_frame(p, self.task), pictures), strict=True
+            lanes, self._resizers.map(lambda p: to_frame(p, self.kept_rows), pictures), strict=True
         ):
             self._frames[lane] = frame
 

@@ -6,78 +6,90 @@ drawing, and the result is the same as if nothing had happened. A worker that ke
 """
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
+from wmlib.envs.errors import GameDied, GameError
 from wmlib.envs.frames import FRAME_SIZE, to_frame
-from wmlib.stopping import Stop, deaf_to_ctrl_c
+from wmlib.runtime.signals import Stop, deaf_to_ctrl_c
 
 _PATIENCE_SECONDS = 120.0  # for an answer; replaying a long game takes seconds, drawing milliseconds
 _MOST_REPLACEMENTS = 3  # of one worker, between two answers
 
 
-class GameError(RuntimeError):
-    """The games can't go on. The message says what happened and what to try."""
-
-
-class GameDied(RuntimeError):
-    """The process behind a game has ended: the game can be had back by playing it again."""
-
-
 GameKind = Literal["exact", "stock", "envpool"]
-"""exact: our fast CarRacing. stock: Gymnasium's own class. envpool: the C++ look-alike, to train on.
-Of TakeCover there is one only; it is both exact and stock."""
+"""exact: the game's own pixels, made fast. stock: the library's own class. envpool: a C++ look-alike, to
+train on. Of some games exact and stock are the same."""
 
 
-def make_game(task: str, kind: GameKind = "exact", **options):
-    """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`.
+@dataclass(frozen=True)
+class GameSpec:
+    """How a process makes a game, and what it keeps of the picture.
 
-    options: what the game lets one choose (see `Task.game_options`).
+    entry_point: "module:class" of a Gymnasium environment. It is imported where the game is played, so
+    a game process loads the one game that it plays and nothing else. options: for the class. kept_rows:
+    see `to_frame`. batched: the class makes many games at once, with the calls of `Games`; it is made
+    with (lanes, workers, kept_rows, **options).
     """
-    if task not in ("carracing", "takecover") or kind not in ("exact", "stock"):
-        raise GameError(f"there is no {kind!r} game for the task {task!r}")
-    # Imported here, so that a worker loads the one game it plays and nothing else.
-    if task == "takecover":
-        from wmlib.envs.takecover import TakeCover
 
-        return TakeCover(**options)
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    if kind == "stock":
-        from gymnasium.envs.box2d.car_racing import CarRacing as StockCarRacing
+    entry_point: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    kept_rows: int | None = None
+    batched: bool = False
 
-        return StockCarRacing()
-    from wmlib.envs.carracing import CarRacing
+    def load(self) -> Callable:
+        """The class itself."""
+        os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+        module, _, name = self.entry_point.partition(":")
+        return getattr(importlib.import_module(module), name)
 
-    return CarRacing()
+    def make(self):
+        """One game, a Gymnasium environment. Its pictures go through `to_frame`."""
+        if self.batched:
+            raise GameError(f"{self.entry_point} makes many games at once; open it with open_games")
+        return self.load()(**self.options)
+
+
+class ManyGames(Protocol):
+    """Many games, stepped together: what `Games` and EnvPool's look-alike have in common."""
+
+    lanes: int
+
+    def reset(self, seeds: Sequence[int | None]) -> np.ndarray: ...
+
+    def step(
+        self, actions: np.ndarray, active: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+    def close(self) -> None: ...
+
+
+def open_games(spec: GameSpec, lanes: int, workers: int) -> ManyGames:
+    """`lanes` games, over `workers` processes (or threads, where the class makes many at once)."""
+    if spec.batched:
+        return spec.load()(lanes, workers, spec.kept_rows, **spec.options)
+    return Games(spec, lanes, workers)
 
 
 class Games:
-    """`lanes` games of one task. Frames are (lanes, 64, 64, 3) uint8.
+    """`lanes` games of one kind, over `workers` processes. Frames are (lanes, 64, 64, 3) uint8.
 
     Use it as a context manager, or call `close`.
-
-    Args:
-        options: of each game (see `Task.game_options`).
     """
 
-    def __init__(
-        self,
-        task: str,
-        lanes: int,
-        workers: int,
-        kind: GameKind = "exact",
-        options: dict[str, object] | None = None,
-    ):
-        self.task, self.lanes = task, lanes
+    def __init__(self, spec: GameSpec, lanes: int, workers: int):
+        self.lanes = lanes
         share = np.array_split(np.arange(lanes), max(1, min(workers, lanes)))
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
-        self._workers = [_Worker(lane_numbers, (task, kind, options or {})) for lane_numbers in share]
+        self._workers = [_Worker(lane_numbers, spec) for lane_numbers in share]
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray:
         """Start a new game in every lane whose seed is not None; the others stay as they are."""
@@ -119,15 +131,11 @@ class Games:
         self.close()
 
 
-_Recipe = tuple[str, GameKind, dict[str, object]]
-"""How a worker makes a game: task, kind, options."""
-
-
 class _Worker:
     """This side of one worker process: what it was asked, and the history that can rebuild it."""
 
-    def __init__(self, lane_numbers: np.ndarray, recipe: "_Recipe"):
-        self.recipe = recipe
+    def __init__(self, lane_numbers: np.ndarray, spec: GameSpec):
+        self.spec = spec
         self.lane_numbers = [int(i) for i in lane_numbers]
         self.history: dict[int, tuple[int, list[np.ndarray]]] = {}  # lane -> seed, actions so far
         self.request: tuple[str, dict] = ("idle", {})
@@ -180,7 +188,7 @@ class _Worker:
         # Not fork: a forked copy of a process that runs torch's threads may hang.
         context = multiprocessing.get_context("spawn")
         self.pipe, other_end = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other_end, self.recipe), daemon=True)
+        self.process = context.Process(target=_serve, args=(other_end, self.spec), daemon=True)
         with Stop(), deaf_to_ctrl_c():  # it is the parent's to handle, from the process's first breath
             self.process.start()
         other_end.close()  # so that the death of the process closes the pipe
@@ -201,7 +209,7 @@ class _Worker:
             self.pipe.send(self.request)
 
 
-def _serve(pipe: Connection, recipe: _Recipe) -> None:
+def _serve(pipe: Connection, spec: GameSpec) -> None:
     """What a worker process does: hold some games, and do to them what it is told."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
@@ -209,13 +217,12 @@ def _serve(pipe: Connection, recipe: _Recipe) -> None:
     # What a game starts must not hold our end of the pipe: our death would then close nothing.
     if os.name == "posix":
         os.set_inheritable(pipe.fileno(), False)
-    task, kind, options = recipe
     games: dict[int, object] = {}
 
     def begin(lane: int, seed: int) -> np.ndarray:
         # A new game, not a used one: nothing of the lane's last episode can linger.
         if not getattr(games.get(lane), "renews_itself", False):
-            games[lane] = make_game(task, kind, **options)
+            games[lane] = spec.make()
         return games[lane].reset(seed=seed)[0]
 
     try:
@@ -231,10 +238,10 @@ def _serve(pipe: Connection, recipe: _Recipe) -> None:
             answers = {}
             for lane, value in content.items():
                 if request == "reset":
-                    answers[lane] = to_frame(begin(lane, value), task)
+                    answers[lane] = to_frame(begin(lane, value), spec.kept_rows)
                 else:
                     picture, reward, ended, _, _ = games[lane].step(value)
-                    answers[lane] = (to_frame(picture, task), float(reward), bool(ended))
+                    answers[lane] = (to_frame(picture, spec.kept_rows), float(reward), bool(ended))
             pipe.send(("answer", answers))
     except (EOFError, OSError, KeyboardInterrupt):
         return  # the parent is gone

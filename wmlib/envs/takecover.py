@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from wmlib.envs.games import GameDied
+from wmlib.envs.errors import GameDied
 
 THRESHOLD = 1 / 3
 """An action beyond plus or minus this is a step to the side."""

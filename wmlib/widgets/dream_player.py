@@ -9,9 +9,9 @@ import numpy as np
 import traitlets
 
 from wmlib.agent import Agent
-from wmlib.playing import ACTIONS, STEERING, Driver, Session, View, Where
-from wmlib.threads import one_thread
+from wmlib.runtime.device import one_thread
 from wmlib.widgets.png import png
+from wmlib.widgets.session import Driver, Session, View, Where
 
 _NAMES = {"game": "the game", "dream": "the dream"}
 _SIGNS = {"left": "←", "up": "↑", "down": "↓", "right": "→"}
@@ -51,10 +51,10 @@ class DreamPlayer(ipywidgets.VBox):
         # Whoever drives is not to wait for a batch that is filled up.
         self.session = Session(agent, where, driver, seed, horizon, tau, chunk=1)
         self.screens: set[str] = set()  # open in browsers
-        task = agent.task.name
-        buttons = [[key, _SIGNS[key], does] for key, does in STEERING[task].items()]
-        self.screen = _Screen(buttons=buttons, numbers=list(ACTIONS[task]))
-        self.screen.on_msg(self._asked)
+        task = agent.task
+        buttons = [[key, _SIGNS[key], does] for key, does in task.keys.items()]
+        self.screen = _Screen(buttons=buttons, numbers=list(task.actions))
+        self.screen.on_msg(self.asked)
         self.plain = _PlainPlayer(self.session)
         super().__init__([self.screen, self.plain])
 
@@ -62,7 +62,7 @@ class DreamPlayer(ipywidgets.VBox):
         self.session.close()
         super().close()
 
-    def _asked(self, _, message: dict, __) -> None:
+    def asked(self, _, message: dict, __) -> None:
         """A screen's wish: a name, perhaps with what goes with it. Errors are shown where one looks."""
         try:
             with one_thread():
@@ -124,7 +124,7 @@ class _PlainPlayer(ipywidgets.VBox):
         self.session = session
         self.held = {
             key: ipywidgets.ToggleButton(description=_SIGNS[key], tooltip=does, layout={"width": "4em"})
-            for key, does in STEERING[session.agent.task.name].items()
+            for key, does in session.agent.task.keys.items()
         }
         self.step = ipywidgets.Button(description="step", tooltip="one frame on")
         self.reset = ipywidgets.Button(description="reset", tooltip="begin anew")

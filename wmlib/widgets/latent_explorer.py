@@ -4,8 +4,8 @@ import ipywidgets
 import numpy as np
 import torch
 
-from wmlib.diagnostics import examine_vae
-from wmlib.threads import one_thread
+from wmlib.measure.diagnostics import examine_vae
+from wmlib.runtime.device import one_thread
 from wmlib.vae import VAE, to_frames, to_images
 from wmlib.widgets.access import Access
 from wmlib.widgets.png import png

@@ -5,13 +5,13 @@ import numpy as np
 import torch
 
 from wmlib import figures
-from wmlib.diagnostics import memories
-from wmlib.episodes import EpisodeStore
+from wmlib.data.episodes import EpisodeStore
+from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN, Prediction, sample_mixture
-from wmlib.sequences import Sequences
 from wmlib.vae import VAE, kl_per_latent, to_frames
 from wmlib.widgets.access import Access
 from wmlib.widgets.png import png
+from wmlib.worlds.moments import memories
 
 
 class MixtureExplorer(ipywidgets.VBox):
@@ -53,8 +53,8 @@ class MixtureExplorer(ipywidgets.VBox):
         self.again = ipywidgets.Button(
             description="draw again", tooltip="other samples", layout={"width": "8em"}
         )
-        self.luck = 0
-        self.again.on_click(lambda _: self._draw_again())
+        self.draw = 0
+        self.again.on_click(lambda _: self.draw_again())
         for control in (self.t, self.latent, self.tau):
             control.observe(lambda _: self.show(), "value")
         self.picture, self.access = ipywidgets.Image(format="png", layout={"width": "630px"}), Access()
@@ -65,17 +65,14 @@ class MixtureExplorer(ipywidgets.VBox):
             for name, picture in zip(names, self.strip, strict=True)
         ]
         self.show()
-        controls = [
-            ipywidgets.HBox([self.t, self.latent]),
-            ipywidgets.HBox([self.tau, self.again]),
-        ]
+        controls = [ipywidgets.HBox([self.t, self.latent]), ipywidgets.HBox([self.tau, self.again])]
         super().__init__([*controls, self.picture, ipywidgets.HBox(shown), self.access])
 
     def next_z(self, count: int) -> torch.Tensor:
         """Draws of all of z_{t+1} at the chosen temperature, (count, Z)."""
-        t, generator = self.t.value, torch.Generator().manual_seed(self.luck)
+        t, generator = self.t.value, torch.Generator().manual_seed(self.draw)
         now = Prediction(
-            *(part[t].expand(count, -1, -1) for part in self._mixture()), reward=None, done_logit=None
+            *(part[t].expand(count, -1, -1) for part in self.mixture()), reward=None, done_logit=None
         )
         shape = (count, self.z.shape[1])
         uniform, normal = torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)
@@ -85,7 +82,7 @@ class MixtureExplorer(ipywidgets.VBox):
     def show(self) -> None:
         t, i, tau = self.t.value, self.latent.value, self.tau.value
         drawn = self.next_z(300)
-        logpi, mu, logsigma = (part[t, i].numpy() for part in self._mixture())
+        logpi, mu, logsigma = (part[t, i].numpy() for part in self.mixture())
         came, title = float(self.z[t + 1, i]), f"z[{i}] at frame {t + 1}"
         figure = figures.mixture(logpi, mu, logsigma, tau, drawn[:, i].numpy(), came, title)
         self.picture.value = figure._repr_png_()
@@ -97,9 +94,9 @@ class MixtureExplorer(ipywidgets.VBox):
             *["a next frame that M holds possible"] * self.samples, f"frame {t + 1}, as V paints it",
         ]  # fmt: skip
 
-    def _mixture(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def mixture(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.prediction.logpi, self.prediction.mu, self.prediction.logsigma
 
-    def _draw_again(self) -> None:
-        self.luck += 1
+    def draw_again(self) -> None:
+        self.draw += 1
         self.show()

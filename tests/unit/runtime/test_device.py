@@ -1,0 +1,54 @@
+"""Number formats and threads: what torch is told, and that it is put back."""
+
+import pytest
+import torch
+
+from wmlib.runtime import device
+from wmlib.runtime.device import best_device, dream_dtype, one_thread, uses_bfloat16
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_best_device_is_the_first_that_is_there(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device().type == expected
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [({"amx_bf16": True}, True), ({"avx512_bf16": True}, True), ({"avx2": True}, False), ({}, False)],
+)
+def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(monkeypatch, abilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert uses_bfloat16("auto", CPU) is expected
+    assert uses_bfloat16("bfloat16", CPU) and not uses_bfloat16("float32", CPU)
+    assert not uses_bfloat16("auto", torch.device("mps"))
+    assert dream_dtype("auto") is (torch.bfloat16 if expected else torch.float32)
+    assert dream_dtype("float32") is torch.float32 and dream_dtype("bfloat16") is torch.bfloat16
+
+
+def test_one_thread_is_for_a_while_even_if_the_work_fails():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread():
+            assert torch.get_num_threads() == 1
+        with pytest.raises(RuntimeError, match="midway"), one_thread():
+            raise RuntimeError("midway")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError, AttributeError])
+def test_another_c_library_keeps_its_own_ways(monkeypatch, error):
+    def no_library(name):
+        raise error
+
+    monkeypatch.setattr(device.ctypes, "CDLL", no_library)
+    device.keep_freed_memory()

@@ -1,0 +1,177 @@
+"""CMA-ES over a world (paper, section 2.3 and appendix A.4).
+
+pycma does the evolving. Here is what stands around it: the tracks that a generation shares, tests of the
+mean in the real game, checkpoint and resume.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cma
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.config import VALIDATION_SEEDS, Search, Validation
+from wmlib.controller import Controller
+from wmlib.evolution.space import SearchSpace
+from wmlib.runtime.files import expect
+from wmlib.runtime.job import Job
+from wmlib.worlds.play import play
+from wmlib.worlds.world import World
+
+Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
+"""evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
+
+
+def scores_in(world: World, controller: Controller, patience: int = 0) -> Evaluate:
+    """Scores of controllers that play in a world (see `play`)."""
+    return functools.partial(play, world, controller, patience=patience)
+
+
+@dataclass
+class Progress:
+    """What an evolution has seen so far; also what its checkpoint holds.
+
+    fitness: (generations, P), higher is better, decay included. validated: (tests, 2), the generation
+    and the mean return. best: (D,) C's parameters with the best test. last: (D,) those at the last
+    mean of the search; it follows from the rest.
+    """
+
+    fitness: list[np.ndarray] = field(default_factory=list)
+    validated: list[tuple[int, float]] = field(default_factory=list)
+    best: Tensor | None = None
+    last: Tensor | None = None
+
+    @property
+    def best_score(self) -> float:
+        return max((score for _, score in self.validated), default=-np.inf)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tests of the mean in the real game: the only judge of which controller is kept.
+
+    play: scores one controller, (1, D), on the seeds of a test.
+    """
+
+    play: Evaluate
+    plan: Validation = field(default_factory=Validation)
+
+    def due(self, done: int, generations: int) -> bool:
+        return done % self.plan.every == 0 or done == generations
+
+    def test(self, progress: Progress, params: Tensor, generation: int, job: Job) -> None:
+        """Test a controller (D,), and note in `progress` what came out."""
+        seeds = VALIDATION_SEEDS + np.arange(self.plan.episodes)
+        returns = self.play(params[None], seeds)
+        score = float(returns.mean())
+        if score > progress.best_score:
+            progress.best = params
+        progress.validated.append((generation, score))
+        spread = float(returns.std(ddof=1))
+        job.log.event(job.name, generation, real=score, real_sd=spread, n=returns.size)
+
+
+def evolve(
+    search: Search, space: SearchSpace, evaluate: Evaluate, job: Job, judge: Judge | None = None
+) -> Progress:
+    """Evolve C and return the controller that did best in the tests.
+
+    Args:
+        evaluate: scores candidates (P, D) on seeds (R,) or (P, R) in whatever world, to (P, R).
+        job: keeps the fitnesses; pycma is brought back by telling it again what it was told.
+        judge: tests the mean in the real game now and then. Without one the last mean is kept.
+    """
+    progress = load_progress(search, space, job)
+    strategy = _strategy(search, space.size, job.seed_of("cma"))
+    means: list[np.ndarray] = []
+
+    def tell(candidates: np.ndarray, fitness: np.ndarray) -> None:
+        strategy.tell(candidates, (-fitness).tolist())
+        means[:] = [*means, strategy.mean][-search.average :]
+
+    def mean() -> Tensor:
+        return space.params(np.mean(means or [strategy.mean], axis=0)[None])[0]
+
+    for fitness in progress.fitness:
+        tell(strategy.ask(), fitness)
+    first = len(progress.fitness)
+    if first == 0 and judge:
+        judge.test(progress, mean(), 0, job)
+    with job.log.bar(search.generations, job.name, "generations", first) as bar:
+        for generation in range(first, search.generations):
+            x = np.array(strategy.ask())
+            returns = evaluate(space.params(x), generation_seeds(search, job, generation))  # (P, R)
+            fitness = returns.mean(1) - search.weight_decay * np.square(x).mean(1)
+            tell(x, fitness)
+            progress.fitness.append(fitness)
+            _tell_log(job, generation + 1, returns, strategy)
+            if judge is None:
+                progress.best = mean()
+            elif judge.due(generation + 1, search.generations):
+                judge.test(progress, mean(), generation + 1, job)
+            _save(job, progress)
+            real = {"real": f"{progress.best_score:.0f}"} if judge else {}
+            bar.set_postfix(mean=f"{returns.mean():.0f}", **real)
+            bar.update()
+    progress.last = space.params(strategy.mean[None])[0]
+    return progress
+
+
+def generation_seeds(search: Search, job: Job, generation: int) -> np.ndarray:
+    """The tracks (or dreams) of a generation: (R,) common to all, or (P, R). All are training seeds."""
+    shape = search.episodes if search.common else (search.population, search.episodes)
+    return job.rng("seeds", generation).integers(0, VALIDATION_SEEDS, size=shape)
+
+
+def load_progress(search: Search, space: SearchSpace, job: Job) -> Progress:
+    """What the job has kept: nothing if it was of another configuration, or of a longer evolution, whose
+    best may lie beyond the end of this one."""
+    remedy = "delete it: this stage then starts from its beginning"
+    kept = job.load(remedy)
+    if kept is None:
+        return Progress()
+    tensors, about = kept
+    shapes = {
+        "fitness": (about.get("generations"), search.population),
+        "validated": (about.get("tests"), 2),
+    }
+    expect(job.path, tensors, shapes | {"best": (space.controller.size,)}, remedy)
+    validated = [(int(generation), score) for generation, score in tensors["validated"].tolist()]
+    progress = Progress(list(tensors["fitness"].numpy()), validated, tensors["best"])
+    return progress if len(progress.fitness) <= search.generations else Progress()
+
+
+def _save(job: Job, progress: Progress) -> None:
+    tensors = {
+        "fitness": torch.from_numpy(np.array(progress.fitness)),
+        "validated": torch.tensor(progress.validated, dtype=torch.float64).reshape(-1, 2),
+        "best": progress.best,
+    }
+    job.save(tensors, generations=len(progress.fitness), tests=len(progress.validated))
+
+
+def _tell_log(job: Job, done: int, returns: np.ndarray, strategy: cma.CMAEvolutionStrategy) -> None:
+    job.log.event(
+        job.name,
+        done,
+        mean=float(returns.mean()),
+        best=float(returns.mean(1).max()),
+        sigma=float(strategy.sigma),
+        size=float(np.sqrt(np.square(strategy.mean).mean())),
+    )
+
+
+def _strategy(search: Search, size: int, seed: int) -> cma.CMAEvolutionStrategy:
+    rng = np.random.default_rng(seed)
+    options = {
+        "popsize": search.population,
+        "CMA_diagonal": search.diagonal,
+        "seed": np.nan,  # leaves numpy's global generator alone; ours is randn
+        "randn": lambda *shape: rng.standard_normal(shape),
+        "verbose": -9,
+        "maxiter": np.inf,
+    }
+    return cma.CMAEvolutionStrategy(np.zeros(size), search.sigma, options)

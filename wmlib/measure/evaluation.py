@@ -1,0 +1,121 @@
+"""Scores that can be trusted: n games, mean, spread, an interval, and every single return."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from wmlib.config import EvaluateConfig, Machine
+from wmlib.controller import Controller
+from wmlib.envs.games import GameKind
+from wmlib.runtime.log import RunLog
+from wmlib.runtime.versions import game_versions
+from wmlib.task import Task
+from wmlib.worlds.play import Listener, PolicyPlayer, play, play_games
+from wmlib.worlds.real import FrameWorld
+from wmlib.worlds.world import World
+
+
+@dataclass(frozen=True)
+class Score:
+    """What `evaluate` reports. ci95 is a bootstrap interval of the mean."""
+
+    task: str
+    world: str
+    n: int
+    first_seed: int
+    mean: float
+    sd: float
+    ci95: tuple[float, float]
+    returns: list[float]
+    versions: dict[str, str]
+    player: str = "agent"
+
+    def __str__(self) -> str:
+        low, high = self.ci95
+        return f"{self.mean:.0f} ± {self.sd:.0f} (n = {self.n}, 95 % interval {low:.0f} to {high:.0f})"
+
+    def as_dict(self) -> dict:
+        return asdict(self)
+
+
+def bootstrap_interval(
+    returns: np.ndarray, level: float = 0.95, resamples: int = 10_000
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of returns (n,); the same returns give the same one."""
+    rng = np.random.default_rng(0)
+    returns = np.asarray(returns, float)
+    picks = rng.integers(len(returns), size=(resamples, len(returns)))
+    tail = (1 - level) / 2
+    low, high = np.quantile(returns[picks].mean(1), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def score_of(
+    returns: np.ndarray, task: str, world: str, first_seed: int, player: str = "agent"
+) -> Score:
+    low, high = bootstrap_interval(returns)
+    return Score(
+        task, world, len(returns), first_seed, round(float(np.mean(returns)), 2),
+        round(float(np.std(returns, ddof=1)), 2), (round(low, 2), round(high, 2)),
+        [round(float(r), 2) for r in returns], game_versions() | {"torch": torch.__version__},
+        player,
+    )  # fmt: skip
+
+
+def evaluate(
+    world: World,
+    controller: Controller,
+    params: torch.Tensor,
+    config: EvaluateConfig,
+    log: RunLog,
+    name: str = "real",
+) -> Score:
+    """Score one controller, (D,), on the seeds from `config.first_seed` on.
+
+    `world` may be the game or the dream; `name` is what the score calls it.
+    """
+    with _Bar(config, log) as bar:
+        returns = play(world, controller, params[None], _seeds(config), observers=[bar])[0]
+    return score_of(returns, controller.task.name, name, config.first_seed)
+
+
+def evaluate_policy(
+    task: Task, policy: str, config: EvaluateConfig, machine: Machine, log: RunLog, kind: GameKind
+) -> Score:
+    """Score one of the task's players that see nothing (`Task.policies`) in the game.
+
+    Raises:
+        KeyError: the task has no such player.
+    """
+    lanes, seeds = machine.lanes_for(config.episodes), _seeds(config)
+    player = PolicyPlayer(task.policies()[policy](task, lanes), seeds)
+    with (
+        FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
+        _Bar(config, log) as bar,
+    ):
+        returns = play_games(world, player, seeds, observers=[bar])
+    return score_of(returns, task.name, "real", config.first_seed, policy)
+
+
+def _seeds(config: EvaluateConfig) -> np.ndarray:
+    return config.first_seed + np.arange(config.episodes)
+
+
+class _Bar(Listener):
+    """A bar that shows the mean of the games that have ended."""
+
+    def __init__(self, config: EvaluateConfig, log: RunLog):
+        super().__init__(self._show)
+        self.bar, self.seen = log.bar(config.episodes, "evaluate", "episodes"), []
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+
+    def _show(self, total: float) -> None:
+        self.seen.append(total)
+        self.bar.set_postfix(mean=f"{np.mean(self.seen):.0f}")
+        self.bar.update()

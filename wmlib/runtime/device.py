@@ -1,0 +1,59 @@
+"""What torch computes on: device, number format, threads; and what becomes of freed memory."""
+
+import contextlib
+import ctypes
+from collections.abc import Iterator
+
+import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_NEVER = 2**30
+
+
+def best_device() -> torch.device:
+    """CUDA or Apple's MPS where present, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def uses_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    abilities = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+
+
+def dream_dtype(precision: str) -> torch.dtype:
+    """In which a dream's products are computed; dreams run on the CPU."""
+    return torch.bfloat16 if uses_bfloat16(precision, torch.device("cpu")) else torch.float32
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """For work of a few milliseconds, done beside a browser that wants the processor too: threads that
+    wait for one another would lose far more than they win."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep what it frees.
+
+    A training frees and allocates the same large blocks in every batch. glibc gives such blocks back to
+    the system, and then each page of them costs a fault again: a tenth of the time of V's training.
+    Where the C library is another one, nothing happens.
+    """
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # macOS, musl, Windows
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _NEVER)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)

@@ -1,0 +1,21 @@
+"""The releases that decide what a game looks like and how it behaves."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+_GAMES = ("gymnasium", "Box2D", "pygame-ce", "vizdoom", "wmlib")
+
+
+def game_versions() -> dict[str, str]:
+    """Of the packages behind the games, those that are installed."""
+    return installed_versions(_GAMES)
+
+
+def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
+    """Name to release, of those that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,1 @@
+"""What a run does, stage by stage, and what it leaves in its folder."""

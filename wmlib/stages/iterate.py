@@ -1,0 +1,82 @@
+"""The agent's own games join the explorers', and V and M learn on from both (section 5).
+
+Explorers die early and never dodge for long. So M knows little of what a good player sees, and is too
+hopeful there. One round of this shows it what its own dream had missed.
+"""
+
+import functools
+import shutil
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wmlib.agent import Agent
+from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine
+from wmlib.data.episodes import BothWays, EpisodeStore, learnable
+from wmlib.data.sequences import Blend, Sequences
+from wmlib.runtime.job import Job
+from wmlib.stages.collect import collect
+from wmlib.training import encode_store, encoded, train_mdnrnn, train_vae
+
+
+@dataclass(frozen=True)
+class BothStores:
+    """Two stores, of which the second makes up a fixed `share` of every batch of frames."""
+
+    first: EpisodeStore | BothWays
+    second: EpisodeStore | BothWays
+    share: float
+
+    def sample_frames(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """(count, 64, 64, 3) uint8."""
+        of_second = round(count * self.share)
+        parts = [(self.first, count - of_second), (self.second, of_second)]
+        return np.concatenate([store.sample_frames(rng, n) for store, n in parts if n])
+
+
+def learn_on(
+    config: IterateConfig, agent: Agent, explored: EpisodeStore, machine: Machine, job: Job
+) -> tuple[Agent, Sequences]:
+    """Record the agent's games, and train its V and M on.
+
+    Of what the job's folder holds, each part is kept as long as nothing changed that it depends on:
+    another way to train M needs no new games and no new V.
+
+    Args:
+        explored: the explorers' episodes.
+        job: its digest is of all that the agent depends on.
+
+    Returns:
+        the agent with the new V and M, and its games as the new V sees them.
+    """
+    task = agent.task
+    playing = job.part(keep="episodes", of=(config.noise, config.horizon))
+    games = _play(config, agent, machine, playing)
+    stores = learnable(explored, task), learnable(games, task)
+    seen_by = playing.digest, config.episodes, config.share, config.vae
+    seeing = job.part("vae", keep="vae.safetensors", of=seen_by)
+    vae = train_vae(BothStores(*stores, config.share), task, config.vae, seeing, agent.vae)
+    parts = [
+        encoded(
+            functools.partial(encode_store, vae, store, job.log),
+            task,
+            job.part(keep=f"encoded_{name}.safetensors", of=seen_by),
+        )
+        for name, store in zip(("explored", "games"), stores, strict=True)
+    ]
+    learning = job.part("mdnrnn", keep="mdnrnn.safetensors", of=(*seen_by, config.mdnrnn))
+    mdnrnn = train_mdnrnn(Blend(*parts, config.share), task, config.mdnrnn, learning, agent.mdnrnn)
+    return replace(agent, vae=vae, mdnrnn=mdnrnn), parts[1]
+
+
+def _play(config: IterateConfig, agent: Agent, machine: Machine, job: Job) -> EpisodeStore:
+    """The agent's games. Those of another agent, or with another noise, are thrown away."""
+    if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
+        shutil.rmtree(job.path)
+    games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, ITERATE_SEEDS)
+    explorer = functools.partial(agent.explorer, noise=config.noise)
+    store = collect(agent.task, games, machine, job, explorer)
+    store.verify()
+    mean_length = store.steps / len(store)
+    job.log.say(f"{job.name}: the agent's games, with noise, last {mean_length:.0f} steps")
+    return store

@@ -1,0 +1,185 @@
+"""The stages of a run, in the order that its configuration lists.
+
+Each stage loads its outcome if that was made by the same configuration, else goes on from its
+checkpoint, else begins.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wmlib.agent import Agent, load_agent
+from wmlib.config import VALIDATION_SEEDS, DreamConfig, RealConfig, RunConfig, StageName
+from wmlib.data.episodes import learnable
+from wmlib.data.sequences import Sequences
+from wmlib.evolution.cmaes import Judge, evolve, scores_in
+from wmlib.evolution.space import SearchSpace, fitted_space
+from wmlib.measure.evaluation import evaluate
+from wmlib.runtime.files import REFERENCE, save_json
+from wmlib.runtime.log import RunLog
+from wmlib.runtime.seeds import seed_of
+from wmlib.stages.collect import collect
+from wmlib.stages.folder import RunFolder
+from wmlib.stages.iterate import learn_on
+from wmlib.stages.rounds import run_rounds
+from wmlib.task import find_task
+from wmlib.training import train_mdnrnn, train_vae
+from wmlib.worlds.record import record
+from wmlib.worlds.world import World
+
+
+class Pipeline:
+    """A run folder and the configuration that fills it."""
+
+    def __init__(self, config: RunConfig, folder: Path, quiet: bool = False):
+        self.config, self.folder = config, Path(folder)
+        self.log = RunLog(self.folder, quiet)
+        self.files = RunFolder(config, self.folder, self.log)
+        self.task = find_task(config.task)
+
+    def run_stage(self, stage: StageName) -> None:
+        """One stage; it is not run again if it is done already.
+
+        Raises:
+            ArtifactError: a stage before it is not done, or another run is at work in the folder.
+        """
+        with self.files.alone():
+            self.files.begin(stage)
+            if self.files.is_done(stage):
+                self.log.say(f"{stage}: done before, loaded from {self.folder}")
+                return
+            began = time.monotonic()
+            self.log.event(stage, 0, began=True)
+            self._work_of(stage)()
+            seconds = round(time.monotonic() - began, 1)
+            self.log.event(stage, -1, done=True, wall_seconds=seconds)
+            self.files.mark_done(stage)
+
+    def _work_of(self, stage: StageName) -> Callable[[], None]:
+        return getattr(self, f"_{stage}")
+
+    # What each stage does: the method of its name
+
+    def _collect(self) -> None:
+        config, explorer = self.config.collect, None
+        if config.policy == "agent":
+            agent = load_agent(Path(config.agent) if config.agent else REFERENCE / self.task.name)
+            explorer = functools.partial(agent.explorer, noise=config.noise)
+        job = self.files.job("collect", self.files.episodes)
+        collect(self.task, config, self.config.machine, job, explorer)
+
+    def _vae(self) -> None:
+        frames, job = learnable(self.files.store(), self.task), self.files.job("vae")
+        vae = train_vae(frames, self.task, self.config.vae, job)
+        self.files.save_vae("vae", vae, self.files.starts(vae))
+
+    def _mdnrnn(self) -> None:
+        data, job = self.files.sequences("mdnrnn"), self.files.job("mdnrnn")
+        self.files.save_mdnrnn("mdnrnn", train_mdnrnn(data, self.task, self.config.mdnrnn, job))
+
+    def _dream(self) -> None:
+        self._evolve_asleep("dream", self.config.dream, self.files.agent("dream"))
+
+    def _iterate(self) -> None:
+        files, config = self.files, self.config.iterate
+        before = self.config.stages_before("iterate")[-1]
+        job = files.job("iterate", self.folder / "iterate", self.config.stage_hash(before))
+        agent, games = learn_on(config, files.agent("iterate"), files.store(), self.config.machine, job)
+        agent = dataclasses.replace(agent, starts=files.starts(agent.vae))
+        self._evolve_asleep("iterate", config.dream, agent, games)
+        files.save_vae("iterate", agent.vae, agent.starts)
+        files.save_mdnrnn("iterate", agent.mdnrnn)
+
+    def _rounds(self) -> None:
+        files, config = self.files, self.config.rounds
+        # Nothing in a round depends on how many follow, so a run can be given more of them.
+        one = dataclasses.replace(self.config, rounds=dataclasses.replace(config, rounds=1))
+        job = files.job("rounds", self.folder / "rounds", one.stage_hash("rounds"))
+        explored = files.sequences("rounds")
+        agent = run_rounds(config, files.agent("rounds"), explored, self.config.machine, job)
+        files.save_mdnrnn("rounds", agent.mdnrnn)
+        files.save_controller("rounds", agent.params)
+
+    def _real(self) -> None:
+        config, machine, agent = self.config.real, self.config.machine, self.files.agent("real")
+        games = config.population * config.episodes
+        with agent.real(games, machine, config.horizon, machine.backend) as world:
+            self._evolve("real", config, agent, world)
+
+    def _evaluate(self) -> None:
+        agent, config = load_agent(self.folder), self.config.evaluate
+        with agent.real(config.episodes, self.config.machine, config.horizon) as world:
+            score = evaluate(world, agent.controller, agent.params, config, self.log)
+        save_json(self.folder / "score.json", score.as_dict())
+        self.log.say(f"score: {score}")
+
+    # How C evolves
+
+    def _evolve_asleep(
+        self, stage: StageName, config: DreamConfig, agent: Agent, games: Sequences | None = None
+    ) -> None:
+        """Evolve C in the agent's dreams. games: what C may expect to see, where that is known."""
+        self._evolve(stage, config, agent, agent.dream_for(config, config.tau), games)
+
+    def _evolve(
+        self,
+        stage: StageName,
+        config: DreamConfig | RealConfig,
+        agent: Agent,
+        world: World,
+        games: Sequences | None = None,
+    ) -> None:
+        """Evolve C in a world wide enough for a whole generation."""
+        if config.start == "zero":
+            agent = dataclasses.replace(agent, params=torch.zeros_like(agent.params))
+        score = scores_in(world, agent.controller, config.patience)
+        job = self.files.job(stage, digest=self._endless(stage, config).stage_hash(stage))
+        with self._judge(config, agent) as judge:
+            space = self._space(stage, config, agent, games)
+            progress = evolve(config, space, score, job, judge)
+        self.files.save_controller(stage, progress.best, progress.best_score)
+
+    def _endless(self, stage: StageName, config: DreamConfig | RealConfig) -> RunConfig:
+        """The run's configuration, whatever the number of generations in this stage: nothing in a
+        generation depends on how many follow, so a run can be given more of them."""
+        one = dataclasses.replace(config, generations=1)
+        if stage == "iterate":
+            one = dataclasses.replace(self.config.iterate, dream=one)
+        return dataclasses.replace(self.config, **{stage: one})
+
+    @contextlib.contextmanager
+    def _judge(self, config: DreamConfig | RealConfig, agent: Agent) -> Iterator[Judge]:
+        """Candidates may be tried on a look-alike; which one is kept, the game itself decides."""
+        plan = config.validation
+        with agent.real(plan.episodes, self.config.machine, plan.horizon) as world:
+            yield Judge(scores_in(world, agent.controller), plan)
+
+    def _space(
+        self, stage: StageName, config: DreamConfig | RealConfig, agent: Agent, seen: Sequences | None
+    ) -> SearchSpace:
+        """Coordinates fitted to what C is going to see: its own games where it can play already."""
+
+        def look() -> Sequences:
+            if seen is not None:
+                return seen
+            return (
+                self.files.sequences(stage) if config.start == "zero" else self._own_games(config, agent)
+            )
+
+        seed = seed_of(self.config.seed, stage, "seen")
+        precision = config.precision if isinstance(config, DreamConfig) else "float32"
+        return fitted_space(config.coordinates, agent, look, seed, precision)
+
+    def _own_games(self, config: DreamConfig | RealConfig, agent: Agent) -> Sequences:
+        games, machine = config.population, self.config.machine
+        rng = np.random.default_rng(seed_of(self.config.seed, "features"))
+        seeds = rng.integers(0, VALIDATION_SEEDS, games)
+        with agent.real(games, machine, config.horizon, machine.backend) as world:
+            params = agent.params.expand(games, -1)
+            return record(world, agent.controller, params, seeds, config.patience, self.log)

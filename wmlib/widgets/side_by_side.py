@@ -1,0 +1,58 @@
+"""An agent to look at: the game beside its dream, as a GIF."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from wmlib.agent import Agent
+from wmlib.config import Machine
+from wmlib.runtime.files import whole_file
+from wmlib.worlds.record import Step
+
+
+def show_side_by_side(
+    agent: Agent, seed: int, steps: int, path: Path | None = None, tau: float = 1.0
+) -> tuple[float, float]:
+    """Play the real game and a dream for `steps` frames each, and write them as one GIF.
+
+    Returns:
+        the two returns: real, and dreamt (what M promised).
+    """
+    with agent.real(1, Machine(workers=1), steps) as real:
+        game = agent.watch(real, seed)
+    dream = agent.watch(agent.dream(1, steps, tau), seed)
+    if path is not None:
+        write_gif([_pair(a, b) for a, b in _aligned(game, dream)], path)
+    return sum(step.reward for step in game), sum(step.reward for step in dream)
+
+
+def _aligned(game: list[Step], dream: list[Step]) -> Iterator[tuple[Step, Step]]:
+    """Both films to the end of the longer one; the shorter holds its last frame."""
+    for i in range(max(len(game), len(dream))):
+        yield game[min(i, len(game) - 1)], dream[min(i, len(dream) - 1)]
+
+
+def _pair(game: Step, dream: Step, scale: int = 3) -> Image.Image:
+    side, bar = 64 * scale, 16
+    sheet = Image.new("RGB", (2 * side + 6, side + bar), "white")
+    draw = ImageDraw.Draw(sheet)
+    for left, name, step in ((0, "real game", game), (side + 6, "M's dream", dream)):
+        picture = Image.fromarray(step.frame).resize((side, side), Image.Resampling.NEAREST)
+        sheet.paste(picture, (left, bar))
+        draw.text((left + 4, 2), name, fill="black")
+    return sheet
+
+
+def write_gif(pictures: list[Image.Image], path: Path, seconds_per_frame: float = 0.04) -> None:
+    """Write an animated GIF, whole or not at all."""
+    with whole_file(path) as temporary:
+        pictures[0].save(
+            temporary,
+            "GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            loop=0,
+            duration=int(seconds_per_frame * 1000),
+            optimize=False,
+        )

@@ -1,0 +1,156 @@
+"""The dream: M's imagination, as a world like the game."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.config import End
+from wmlib.mdnrnn import MDNRNN
+from wmlib.vae import VAE, sample_z, to_frames
+from wmlib.worlds.imagination import Imagination
+from wmlib.worlds.moments import DreamStarts
+from wmlib.worlds.world import Lanes
+
+
+class DreamWorld(Lanes):
+    """M's imagination as a game (section 4).
+
+    All that is random in a dream follows from its seed, so that candidates in dreams of one seed meet
+    the same noise.
+
+    Args:
+        lanes: dreams that run side by side.
+        horizon: steps after which a dream is truncated; by default the task's own number.
+        tau: temperature of the mixture (see `sample_mixture`).
+        end: cutoff ends the dream when M's probability of the end exceeds one half (the paper's way);
+            sampled ends it with that probability, as the game would. Ends weighed more than other
+            steps in M's training (`MDNRNN.done_positive_weight`), so M gives them odds too high by this
+            factor; where the end is sampled, they are put right.
+        painter: V, for those who want to look at the dream; the dream itself does without.
+        dtype: in which M's products are computed.
+    """
+
+    _BLOCK = 50  # steps for which noise is drawn at once
+
+    def __init__(
+        self,
+        mdnrnn: MDNRNN,
+        starts: DreamStarts,
+        lanes: int,
+        horizon: int | None = None,
+        tau: float = 1.0,
+        end: End = "cutoff",
+        painter: VAE | None = None,
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.task = task = mdnrnn.task
+        super().__init__(lanes, horizon or task.horizon)
+        self.mdnrnn, self.painter, self.starts, self.end = mdnrnn, painter, starts, end
+        self.imagination = Imagination(mdnrnn, lanes, tau, dtype)
+        self._z = torch.zeros(lanes, task.z_size)
+        self._h = torch.zeros(lanes, task.hidden_size)
+        self._c = torch.zeros(lanes, task.hidden_size)
+        self._fresh = np.zeros(lanes, bool)  # at a game's beginning, not somewhere amid it
+        self._seeds = np.zeros(lanes, int)
+        self._noise: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
+
+    @property
+    def z(self) -> Tensor:
+        return self._z
+
+    @torch.inference_mode()
+    def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
+        """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
+        chosen = self._chosen(options)
+        begun: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # lanes of one seed begin alike
+        for lane in np.flatnonzero(chosen):
+            self._seeds[lane] = number = int(seed[lane])
+            if number not in begun:
+                begun[number] = self._first(number)
+            self._z[lane], self._h[lane], self._c[lane] = begun[number]
+            self._fresh[lane] = not (self._h[lane].any() or self._c[lane].any())
+        self._begin(chosen)
+        self._noise.clear()
+        return self.features(), {}
+
+    def _first(self, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the dream of this seed begins: z (Z,), h and c (H,)."""
+        generator = torch.Generator().manual_seed(seed)
+        row = int(torch.randint(len(self.starts.mu), (1,), generator=generator))
+        z = sample_z(self.starts.mu[row], self.starts.logvar[row], generator)
+        nothing = torch.zeros(self.task.hidden_size)
+        h = nothing if self.starts.h is None else self.starts.h[row]
+        c = nothing if self.starts.c is None else self.starts.c[row]
+        return z, h, c
+
+    @torch.inference_mode()
+    def step(self, actions: Tensor):
+        """One step of the dream. A finished lane stays as it is and earns 0."""
+        active = ~self._over
+        rewards, terminated = np.zeros(self.lanes), np.zeros(self.lanes, bool)
+        if not active.any():
+            return self.features(), rewards, terminated, terminated, {}
+        # Only lanes that go on are computed: near the end of a generation they are few.
+        rows = torch.from_numpy(np.flatnonzero(active))
+        inputs = self.mdnrnn.inputs(self._z[rows], actions[rows], torch.from_numpy(self._fresh[active]))
+        uniform, normal, of_end = self._step_noise(active)
+        self._z[rows], self._h[rows], self._c[rows], heads = self.imagination(
+            inputs, self._h[rows], self._c[rows], uniform, normal
+        )
+        rewards[active] = self._reward(heads)
+        terminated[active] = self._done(heads, of_end)
+        self._fresh &= ~active
+        truncated = self._advance(active, terminated)
+        return self.features(), rewards, terminated, truncated, {}
+
+    @torch.inference_mode()
+    def pictures(self) -> np.ndarray:
+        """z as V paints it, (lanes, 64, 64, 3) uint8."""
+        if self.painter is None:
+            raise ValueError("a dream has pictures only if it was made with painter=vae")
+        return to_frames(self.painter.decode(self._z)).numpy()
+
+    def features(self) -> Tensor:
+        """What C is given now, (lanes, F)."""
+        return self.task.features(self._z, self._h, self._c)
+
+    def _reward(self, heads: Tensor) -> np.ndarray | float:
+        if not self.task.predicts_reward:  # then to survive is what counts
+            return 1.0
+        return heads[:, 0].double().numpy()
+
+    def _done(self, heads: Tensor, uniform: Tensor) -> np.ndarray | bool:
+        if not self.task.predicts_done:
+            return False
+        logit = heads[:, -1]
+        if self.end == "cutoff":
+            return (logit > 0).numpy()
+        return (uniform < (logit - math.log(self.mdnrnn.done_positive_weight)).sigmoid()).numpy()
+
+    def _step_noise(self, active: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """The noise of this step in the active lanes (n of them), which follows from each lane's seed
+        and time: uniform and normal (n, Z) for z, uniform (n,) for the end."""
+        seeds, of_seed = np.unique(self._seeds[active], return_inverse=True)
+        times, of_time = np.unique(self._t[active], return_inverse=True)
+        pairs, index = np.unique(of_seed * len(times) + of_time, return_inverse=True)
+        rows = [
+            self._noise_row(int(seeds[i]), int(times[j]))
+            for i, j in zip(*np.divmod(pairs, len(times)), strict=True)
+        ]
+        return tuple(torch.stack(kind)[index] for kind in zip(*rows, strict=True))
+
+    def _noise_row(self, seed: int, t: int) -> tuple[Tensor, Tensor, Tensor]:
+        block, row = divmod(t, self._BLOCK)
+        if (seed, block) not in self._noise:
+            # Only blocks in use are kept; lanes move on together, or nearly so.
+            self._noise = {k: v for k, v in self._noise.items() if k[0] != seed or k[1] >= block}
+            generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
+            shape = (self._BLOCK, self.task.z_size)
+            uniform = torch.rand(shape, generator=generator)
+            normal = torch.randn(shape, generator=generator)
+            of_end = torch.rand(self._BLOCK, generator=generator)
+            self._noise[seed, block] = uniform, normal, of_end
+        return tuple(kind[row] for kind in self._noise[seed, block])

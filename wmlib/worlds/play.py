@@ -1,0 +1,171 @@
+"""The one loop in which games are played, real or dreamt, by whoever plays, for whoever watches."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.controller import Controller
+from wmlib.task import Policy
+from wmlib.worlds.world import World
+
+
+class Player(Protocol):
+    """Who plays in all lanes of a world."""
+
+    def begin(self, lanes: np.ndarray, games: np.ndarray, seen: Tensor | np.ndarray) -> None:
+        """Games begin in the chosen lanes (bool). games: (lanes,), the number of the game in each; 0
+        where there is none."""
+
+    def act(self, active: np.ndarray, seen: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """Actions (lanes, A), from what the world shows."""
+
+
+class Observer:
+    """Who watches games, or keeps them. These methods do nothing: override what you need."""
+
+    def begin(self, lanes: np.ndarray, games: np.ndarray) -> None:
+        """Games have begun in the chosen lanes, (lanes,) bool: the world shows how. games: (lanes,), the
+        number of the game in each."""
+
+    def step(
+        self, lanes: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+    ) -> None:
+        """The chosen lanes, (lanes,) bool, have made a step: the world shows what came.
+
+        Args:
+            actions: (lanes, A). rewards: (lanes,) float64. terminated: (lanes,) bool.
+        """
+
+    def end(self, lane: int, game: int, total: float) -> None:
+        """The game of this number, in this lane, is over; it earned so much."""
+
+
+@torch.inference_mode()
+def play_games(
+    world: World,
+    player: Player,
+    seeds: np.ndarray,
+    patience: int = 0,
+    observers: Sequence[Observer] = (),
+) -> np.ndarray:
+    """Play a game on every seed.
+
+    A lane that finishes is given the next game, so that no core waits for the longest one.
+
+    Args:
+        seeds: (G,); a game's number is its place in here.
+        patience: end an episode after so many steps without a positive reward; 0 never does.
+
+    Returns:
+        returns (G,), float64.
+    """
+    games, lanes = len(seeds), world.lanes
+    returns = np.zeros(games)
+    if not games:
+        return returns
+    game_of = np.arange(lanes)  # the game in each lane; >= games: none
+    upcoming, waited = lanes, np.zeros(lanes, int)
+    busy = game_of < games
+
+    def begin(chosen: np.ndarray) -> Tensor | np.ndarray:
+        now = np.where(game_of < games, game_of, 0)
+        seen, _ = world.reset(seed=[int(seeds[g]) for g in now], options={"reset_mask": chosen})
+        player.begin(chosen, now, seen)
+        for observer in observers:
+            observer.begin(chosen, now)
+        return seen
+
+    seen = begin(busy.copy())
+    while busy.any():
+        actions = player.act(busy, seen)
+        seen, rewards, terminated, truncated, _ = world.step(actions)
+        returns[game_of[busy]] += rewards[busy]
+        waited = np.where(rewards > 0, 0, waited + 1)
+        bored = (waited >= patience) if patience else np.zeros(lanes, bool)
+        for observer in observers:
+            observer.step(busy.copy(), np.asarray(actions), rewards, terminated)
+        finished = busy & (terminated | truncated | bored)
+        if not finished.any():
+            continue
+        world.stop(finished)
+        for lane in np.flatnonzero(finished):
+            for observer in observers:
+                observer.end(int(lane), int(game_of[lane]), float(returns[game_of[lane]]))
+            game_of[lane], upcoming = upcoming, upcoming + 1
+        busy = game_of < games
+        refill = finished & busy
+        if refill.any():
+            waited[refill] = 0
+            seen = begin(refill)
+    return returns
+
+
+class Controllers:
+    """Controllers as players: in each lane the one whose game it is.
+
+    Args:
+        params: (P, D). games_each: game g is that of controller g // games_each.
+    """
+
+    def __init__(self, controller: Controller, params: Tensor, games_each: int):
+        self.controller, self.params, self.games_each = controller, params, games_each
+        self._of_lane = params[:0]  # (lanes, D)
+
+    def begin(self, lanes: np.ndarray, games: np.ndarray, seen: Tensor) -> None:
+        self._of_lane = self.params[torch.from_numpy(games // self.games_each)]
+
+    def act(self, active: np.ndarray, seen: Tensor) -> Tensor:
+        return self.controller.act(self._of_lane, seen[:, None])[:, 0]
+
+
+class PolicyPlayer:
+    """A `Policy` as a player: one who sees frames.
+
+    Args:
+        seeds: (G,), of the games that are going to be played.
+    """
+
+    def __init__(self, policy: Policy, seeds: np.ndarray):
+        self.policy, self.seeds = policy, seeds
+
+    def begin(self, lanes: np.ndarray, games: np.ndarray, seen: np.ndarray) -> None:
+        self.policy.restart(lanes, [int(self.seeds[g]) for g in games], seen)
+
+    def act(self, active: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        return self.policy.act(active, seen)
+
+
+def play(
+    world: World,
+    controller: Controller,
+    params: Tensor,
+    seeds: Sequence[int] | np.ndarray,
+    patience: int = 0,
+    observers: Sequence[Observer] = (),
+) -> np.ndarray:
+    """Play every controller on every seed.
+
+    Args:
+        params: (P, D). seeds: (R,) common to all, or (P, R).
+        patience: end an episode after so many steps without a positive reward; 0 never does.
+        observers: who watches; game p R + r is that of controller p on its seed r.
+
+    Returns:
+        returns (P, R), float64.
+    """
+    seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
+    player = Controllers(controller, params, seeds.shape[1])
+    return play_games(world, player, seeds.ravel(), patience, observers).reshape(seeds.shape)
+
+
+class Listener(Observer):
+    """Calls a function with each game's return, as games end."""
+
+    def __init__(self, tell: Callable[[float], None]):
+        self.tell = tell
+
+    def end(self, lane: int, game: int, total: float) -> None:
+        self.tell(total)

@@ -1,0 +1,87 @@
+"""The real game: as bare frames, and as an agent sees it, through V and remembered by M."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wmlib.envs.games import GameKind, GameSpec, open_games
+from wmlib.mdnrnn import MDNRNN
+from wmlib.vae import VAE
+from wmlib.worlds.perception import CHUNK, Perception
+from wmlib.worlds.world import Lanes
+
+
+class FrameWorld(Lanes):
+    """The game itself: what a player sees are frames, (lanes, 64, 64, 3) uint8.
+
+    Args:
+        lanes: games open at once. workers: processes that share them.
+        horizon: frames after which an episode is truncated.
+    """
+
+    def __init__(self, game: GameSpec, lanes: int, workers: int, horizon: int):
+        super().__init__(lanes, horizon)
+        self.games = open_games(game, lanes, workers)
+        self.frames: np.ndarray | None = None
+
+    def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
+        """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
+        chosen = self._chosen(options)
+        self.frames = self.games.reset([s if c else None for s, c in zip(seed, chosen, strict=True)])
+        self._begin(chosen)
+        return self.frames, {}
+
+    def step(self, actions: Tensor | np.ndarray):
+        """One frame. A finished lane stays as it is and earns 0."""
+        active = ~self._over
+        self.frames, rewards, terminated = self.games.step(np.asarray(actions), active)
+        truncated = self._advance(active, terminated)
+        return self.frames, rewards, terminated, truncated, {}
+
+    def pictures(self) -> np.ndarray:
+        """The frames, to keep."""
+        return self.frames.copy()
+
+    def close(self) -> None:
+        self.games.close()
+
+
+class RealWorld(FrameWorld):
+    """The game as an agent sees it: features (lanes, F), made by V and M.
+
+    Args:
+        lanes: games open at once. workers: processes that share them.
+        horizon: frames after which an episode is truncated; by default the task's own number.
+        kind: which implementation of the game.
+        chunk: size of the batches of V and M (see `Perception`).
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        mdnrnn: MDNRNN,
+        lanes: int,
+        workers: int,
+        horizon: int | None = None,
+        kind: GameKind = "exact",
+        chunk: int = CHUNK,
+    ):
+        self.task = mdnrnn.task
+        super().__init__(self.task.game(kind), lanes, workers, horizon or self.task.horizon)
+        self.perception = Perception(vae, mdnrnn, lanes, chunk)
+
+    def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
+        """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
+        frames, _ = super().reset(seed=seed, options=options)
+        self.perception.restart(self._chosen(options), frames)
+        return self.perception.features(), {}
+
+    def step(self, actions: Tensor):
+        """One frame. A finished lane stays as it is and earns 0."""
+        active = ~self._over
+        frames, *rest = super().step(actions)
+        self.perception.advance(torch.as_tensor(actions))
+        self.perception.see(active, frames)
+        return self.perception.features(), *rest
