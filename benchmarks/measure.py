@@ -32,4 +32,4 @@ def side_by_side(
     """Ours, the peer, ours, the peer...: so that a busy or hot moment of the machine falls on both."""
     rates = [(rate(ours), rate(peer)) for _ in range(repeats)]
     mine, theirs = (median(values) for values in zip(*rates, strict=True))
-    return Row(name, round(mine, 1), round(theirs, 1), round(mine / theirs, 2), unit, what)
+    return Row(name, round(mine, 1), round(theirs, 1), float(f"{mine / theirs:.3g}"), unit, what)

@@ -80,13 +80,15 @@ def test_policies_are_the_explorers_and_then_the_blind():
     assert list(task.policies()) == ["held", "statue"] and list(task.explorers) == ["held"]
 
 
-def test_what_a_run_depends_on_goes_into_json_and_holds_the_games_options():
-    task = small(games={"exact": GameSpec("toy:Game", {"pace": 3})}, symmetric=True)
+def test_what_a_run_depends_on_goes_into_json_and_holds_the_games_and_their_options():
+    games = {"exact": GameSpec("toy:Game", {"pace": 3})}
+    task = small(games=games, explorers={"held": HeldPolicy}, symmetric=True)
     facts = task.as_dict()
     assert json.loads(json.dumps(facts)) == {
         "name": "small", "z_size": 2, "hidden_size": 3, "mixtures": 5, "horizon": 1000,
         "sees_cell": False, "predicts_reward": True, "predicts_done": True, "restart_input": False,
-        "symmetric": True, "actions": {"a": [0.0, 1.0], "b": [-1.0, 1.0]}, "options": {"pace": 3},
+        "symmetric": True, "actions": {"a": [0.0, 1.0], "b": [-1.0, 1.0]},
+        "games": {"exact": ["toy:Game", {"pace": 3}, None]}, "explorers": ["held"],
     }  # fmt: skip
     assert facts != small(symmetric=True).as_dict()
 
