@@ -1,5 +1,6 @@
 """An agent: V, M, C and where its dreams begin, as one thing that opens its worlds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,8 +134,14 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
     vae, about_vae = load_vae(file_of("vae"), task, remedy)
     mdnrnn, about_mdnrnn = load_mdnrnn(file_of("mdnrnn"), task, remedy, weight)
     starts, about_starts = load_starts(file_of("dream_starts"), task, remedy)
-    if len({each.get("vae") for each in (about, about_vae, about_mdnrnn, about_starts)}) > 1:
-        raise ArtifactError(f"V, M and C in {folder} are of different runs; {remedy}")
+    found = {"vae": about_vae, "mdnrnn": about_mdnrnn, "dream_starts": about_starts}
+    if "made_from" not in about and (folder / "manifest.json").exists():
+        # Shipped before C named its V and M by content: there the manifest vouches for them.
+        if len({each.get("vae") for each in (about, *found.values())}) > 1:
+            raise ArtifactError(f"V, M and C in {folder} are of different runs; {remedy}")
+    else:
+        origin = {kind: (file_of(kind), each["sha256"]) for kind, each in found.items()}
+        check_origin(path, about, origin, remedy)
     return Agent(task, vae, mdnrnn, controller, params, starts, about)
 
 
@@ -168,6 +175,23 @@ def load_starts(path: Path, task: Task, remedy: str) -> tuple[DreamStarts, dict]
     if len(mu) != len(logvar) or not len(mu):
         raise ArtifactError(f"{path}: {len(mu)} means and {len(logvar)} variances; {remedy}")
     return DreamStarts(mu, logvar), about
+
+
+def check_origin(
+    path: Path, about: Mapping, origin: Mapping[str, tuple[Path, str]], remedy: str
+) -> None:
+    """Check that a file was made from these very files.
+
+    Args:
+        about: what the file at `path` says of itself. origin: by kind, a file and its sha256.
+
+    Raises:
+        ArtifactError: it was made from another, or does not say.
+    """
+    said = about.get("made_from")
+    for kind, (file, content) in origin.items():
+        if not isinstance(said, dict) or said.get(kind) != content:
+            raise ArtifactError(f"{path} was not made from {file}, but from another; {remedy}")
 
 
 def _verify(folder: Path, remedy: str) -> None:

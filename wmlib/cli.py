@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -25,7 +25,12 @@ from wmlib.config import (
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
 from wmlib.runtime.files import REFERENCE, ArtifactError
-from wmlib.task import Task, find_profile, find_task
+from wmlib.task import Task, find_profile, find_task, task_names
+
+if TYPE_CHECKING:  # what a command needs is imported when it runs
+    from wmlib.agent import Agent
+
+CONTROLLER = "controller.safetensors"
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,8 @@ class OnThisMachine:
 class EvaluateOptions(OnThisMachine):
     """Score an agent over many games."""
 
-    task: str = "carracing"
-    """The game."""
+    task: str | None = None
+    """The game; by default the run's own, without a run carracing."""
     world: Literal["real", "dream"] = "real"
     """The game itself, or M's dream of it."""
     episodes: int = EvaluateConfig.episodes
@@ -77,7 +82,7 @@ class EvaluateOptions(OnThisMachine):
     game, or a blind player (an unknown name lists them)."""
     run_dir: Path | None = None
     """Folder of the run, which knows its game; by default the agent that comes with this package."""
-    controller: str = "controller.safetensors"
+    controller: str = CONTROLLER
     """File of the controller, in that folder."""
     game: Literal["stock", "exact"] = "stock"
     """The library's own class, or ours: faster, with the same pixels and scores."""
@@ -119,8 +124,8 @@ class TemperatureOptions(OnThisMachine, TableConfig):
 class FidelityOptions(OnThisMachine, FidelityConfig):
     """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
 
-    task: str = "takecover"
-    """The game whose agent is taken where there is no run_dir."""
+    task: str | None = None
+    """The game; by default the run's own, without a run takecover."""
     run_dir: Path | None = None
     """Folder of the run; by default the agent that comes with this package."""
 
@@ -141,8 +146,8 @@ class PlayOptions:
     """Seed of the game and of the dream; one that no score is reported from."""
     steps: int = 300
     """Frames to show."""
-    task: str = "carracing"
-    """The game."""
+    task: str | None = None
+    """The game; by default the run's own, without a run carracing."""
 
     def __post_init__(self):
         check_counts(self, steps=1, seed=0)
@@ -156,8 +161,9 @@ class ExportOptions(OnThisMachine):
     """Folder of the finished run."""
     out: Path | None = None
     """Folder to write; by default data/reference/TASK."""
-    made_by: str = "python -m wmlib run"
-    """The command that made the run, for the manifest."""
+    made_by: str = ""
+    """The command that made the run, for the manifest: python -m wmlib run, and all its options. It is
+    checked against what the run's stages recorded. By default that of the profile that fits."""
     episodes: int = EvaluateConfig.episodes
     """Games for each score."""
     horizon: int | None = None
@@ -204,15 +210,27 @@ def _run(command: str, argv: list[str]) -> int:
     }.get(command, [command])
     with stops_on_signals():
         pipeline = Pipeline(options.config, options.run_dir)
-        for stage in stages:
-            pipeline.run_stage(stage)
+        pipeline.run(stages)
     return 0
+
+
+def _agent_for(
+    options: EvaluateOptions | FidelityOptions | PlayOptions, default: str, controller: str = CONTROLLER
+) -> "Agent":
+    """The agent of the run, or the one that comes with the package; of the game that is asked for."""
+    from wmlib.agent import load_agent
+
+    task = find_task(options.task or default).name
+    folder = options.run_dir or REFERENCE / task
+    agent = load_agent(folder, controller)
+    if options.task and agent.task.name != task:
+        raise ConfigError(f"--task is {task}, but the agent in {folder} plays {agent.task.name}")
+    return agent
 
 
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
-    task = find_task(options.task)
-    from wmlib.agent import load_agent
+    task = find_task(options.task or RunConfig.task)
     from wmlib.measure.evaluation import evaluate, evaluate_policy
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
@@ -229,7 +247,7 @@ def _evaluate(argv: list[str]) -> int:
                 task, options.policy, config, options.machine, RunLog(), options.game
             )
         return _tell(options, score)
-    agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
+    agent = _agent_for(options, RunConfig.task, options.controller)
     config = options.config(agent.task)
     if options.world == "real":
         world = agent.real(config.episodes, options.machine, config.horizon, options.game)
@@ -264,13 +282,11 @@ def _temperature(argv: list[str]) -> int:
 
 def _fidelity(argv: list[str]) -> int:
     options = tyro.cli(FidelityOptions, prog="python -m wmlib fidelity", args=argv)
-    find_task(options.task)
-    from wmlib.agent import load_agent
     from wmlib.measure.fidelity import measure_fidelity
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
 
-    agent = load_agent(options.run_dir or REFERENCE / options.task)
+    agent = _agent_for(options, "takecover")
     with stops_on_signals():
         print(measure_fidelity(agent, options, options.machine, RunLog()))
     return 0
@@ -279,27 +295,56 @@ def _fidelity(argv: list[str]) -> int:
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
     from wmlib.runtime.signals import stops_on_signals
-    from wmlib.stages.export import config_of, export_run
+    from wmlib.stages.export import export_run
 
-    remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
-    task = find_task(config_of(options.run_dir, remedy)["task"])
+    made_by = options.made_by or _profile_of(options.run_dir)
+    made = _meant(made_by)
+    task = find_task(made.task)
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)
     with stops_on_signals():
-        scores = export_run(options.run_dir, out, options.made_by, config, options.game, options.machine)
+        scores = export_run(options.run_dir, out, made_by, made, config, options.game, options.machine)
     for name, score in scores.items():
         print(f"{name}: {score}")
     return 0
 
 
+def _profile_of(run_dir: Path) -> str:
+    """The command of the profile under which the run's first stage was finished.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    from wmlib.runtime.log import RunLog
+    from wmlib.stages.folder import RunFolder
+
+    for task in map(find_task, task_names()):
+        for profile in task.profiles:
+            config = find_profile(profile, task.name)
+            files = RunFolder(config, run_dir, RunLog(quiet=True))
+            if all(files.is_done(stage) for stage in config.stages if stage != "evaluate"):
+                return f"python -m wmlib run --task {task.name} --profile {profile}"
+    raise ArtifactError(
+        f"{run_dir} is not a finished run of a profile as it stands; finish it, or say which command, "
+        'with all its options, made it: --made-by "python -m wmlib run ..."'
+    )
+
+
+def _meant(command: str) -> RunConfig:
+    """What a command, python -m wmlib run and its options, stands for."""
+    words = shlex.split(command)
+    if words[1:4] != ["-m", "wmlib", "run"]:
+        raise ConfigError(f'--made-by is {command!r}; it must be "python -m wmlib run" and its options')
+    refuse_renamed("run", words[4:])
+    return run_options("run", words[4:]).config
+
+
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
-    find_task(options.task)
-    from wmlib.agent import load_agent
     from wmlib.widgets.side_by_side import show_side_by_side
 
-    agent = load_agent(options.run_dir or REFERENCE / options.task)
+    agent = _agent_for(options, RunConfig.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
     print(f"real game: {real:.0f} points in {options.steps} frames")
     print(f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes")

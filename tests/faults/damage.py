@@ -27,7 +27,6 @@ from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_ten
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import read_events
 from wmlib.stages import rounds
-from wmlib.stages.export import config_of
 from wmlib.stages.pipeline import Pipeline
 from wmlib.vae import VAE
 
@@ -46,7 +45,6 @@ class Readers:
         files = self.files
         self.of: dict[str, Callable[[], object]] = {
             "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
-            "config.json": lambda: config_of(folder, "finish the run")["stages"],
             "events.jsonl": lambda: len(read_events(folder)) * 0,  # a journal: nothing hangs on it
             "encoded.safetensors": lambda: vars(files.sequences("mdnrnn")),
             "stages/vae.safetensors": lambda: files.load_vae("mdnrnn").state_dict(),

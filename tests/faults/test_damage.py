@@ -36,7 +36,7 @@ def try_every_damage(bench):
 
 def test_a_runs_files(run_bench):
     folder = run_bench.readers.folder
-    unread = {"score.json", ".lock", "rounds/mdnrnn.safetensors"}
+    unread = {"config.json", "score.json", ".lock", "rounds/mdnrnn.safetensors"}
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files - unread == set(run_bench.readers.of)
     ends = try_every_damage(run_bench)

@@ -10,7 +10,15 @@ import torch
 
 from wmlib.agent import Agent, load_agent
 from wmlib.config import Machine
-from wmlib.runtime.files import REFERENCE, ArtifactError, load_tensors, save_json, save_tensors, sha256
+from wmlib.runtime.files import (
+    REFERENCE,
+    ArtifactError,
+    load_tensors,
+    save_json,
+    save_tensors,
+    sha256,
+    signature,
+)
 from wmlib.worlds.dream import DreamWorld
 from wmlib.worlds.play import play
 from wmlib.worlds.real import RealWorld
@@ -26,19 +34,28 @@ def agent(task, vae, mdnrnn, controller, starts):
 @pytest.fixture
 def folder(agent, tmp_path):
     """A folder as a run leaves it."""
-    about = {"task": "carracing", "controller": asdict(agent.controller.config), "vae": "a"}
-    save_tensors(tmp_path / "vae.safetensors", agent.vae.state_dict(), about)
-    save_tensors(tmp_path / "mdnrnn.safetensors", agent.mdnrnn.state_dict(), about)
+    about = {"task": "carracing", "controller": asdict(agent.controller.config)}
     starts = {"mu": agent.starts.mu, "logvar": agent.starts.logvar}
-    save_tensors(tmp_path / "dream_starts.safetensors", starts, about)
+    weights = {
+        "vae": agent.vae.state_dict(),
+        "mdnrnn": agent.mdnrnn.state_dict(),
+        "dream_starts": starts,
+    }
+    for name, tensors in weights.items():
+        save_tensors(tmp_path / f"{name}.safetensors", tensors, about)
+    about["made_from"] = {name: signature(tmp_path / f"{name}.safetensors") for name in weights}
     save_tensors(tmp_path / "controller.safetensors", {"params": agent.params}, about)
     return tmp_path
 
 
 def rewrite(path, tensors=None, **about):
-    """Change what a file holds, and sign it anew."""
+    """Change what a file holds, and sign it anew; C's file then names it as what it was made from."""
     held, said = load_tensors(path)
     save_tensors(path, held if tensors is None else tensors, said | about)
+    if path.stem != "controller":
+        made_from = load_tensors(path.with_stem("controller"))[1]["made_from"]
+        made_from |= {path.stem: signature(path)}
+        rewrite(path.with_stem("controller"), made_from=made_from)
 
 
 # The worlds that it opens
@@ -122,7 +139,8 @@ def test_as_an_explorer_without_noise_it_does_what_c_does(agent):
 def test_what_a_run_left_is_read_whole(folder, agent):
     read = load_agent(folder)
     assert read.task is agent.task and read.controller == agent.controller
-    assert read.about["vae"] == "a" and torch.equal(read.params, agent.params)
+    assert read.about["sha256"] == signature(folder / "controller.safetensors")
+    assert torch.equal(read.params, agent.params)
     assert torch.equal(read.starts.mu, agent.starts.mu) and read.starts.h is None
     for ours, theirs in ((read.vae, agent.vae), (read.mdnrnn, agent.mdnrnn)):
         assert not ours.training
@@ -131,14 +149,33 @@ def test_what_a_run_left_is_read_whole(folder, agent):
 
 
 def test_c_is_read_with_the_weights_that_it_names(folder, agent):
+    """What a run kept of a stage under `stages/`, or, as in what is shipped, under the plain name."""
     rewrite(folder / "controller.safetensors", weights={"mdnrnn": "old.safetensors"})
-    with torch.no_grad():
-        agent.mdnrnn.head.bias.zero_()
-    about = load_tensors(folder / "mdnrnn.safetensors")[1]
-    save_tensors(folder / "stages" / "old.safetensors", agent.mdnrnn.state_dict(), about)
-    assert not load_agent(folder).mdnrnn.head.bias.any()
-    (folder / "stages" / "old.safetensors").unlink()  # what is shipped has the plain names alone
+    (folder / "stages").mkdir()
+    kept, plain = folder / "stages" / "old.safetensors", folder / "mdnrnn.safetensors"
+    shutil.copy(plain, kept)
+    plain.unlink()
     assert load_agent(folder).mdnrnn.head.bias.any()
+    shutil.move(kept, plain)
+    assert load_agent(folder).mdnrnn.head.bias.any()
+
+
+@pytest.mark.parametrize("name", ["vae", "mdnrnn", "dream_starts"])
+def test_weights_of_another_making_are_refused(folder, agent, name):
+    """Sound in itself and of the same shape: only the content tells."""
+    path = folder / f"{name}.safetensors"
+    tensors, about = load_tensors(path)
+    first = sorted(tensors)[0]
+    save_tensors(path, tensors | {first: tensors[first] + 1}, about)
+    message = rf"controller.safetensors was not made from .*{name}.safetensors, but from another; finish"
+    with pytest.raises(ArtifactError, match=message):
+        load_agent(folder)
+
+
+def test_a_c_that_does_not_say_what_it_was_made_from_is_refused(folder):
+    rewrite(folder / "controller.safetensors", made_from=None)
+    with pytest.raises(ArtifactError, match="was not made from"):
+        load_agent(folder)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +211,6 @@ def test_what_is_missing_is_named(folder, name):
         ("controller", {"weights": [1]}, "is not a controller"),
         ("controller", {"controller": {"bias": False}}, r"params is \(867,\) .* expected \(864\)"),
         ("mdnrnn", {"done_positive_weight": "much"}, "is damaged or not ours"),
-        ("vae", {"vae": "b"}, "V, M and C in .* are of different runs"),
-        ("dream_starts", {"vae": "b"}, "V, M and C in .* are of different runs"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(folder, name, about, message):
@@ -202,11 +237,11 @@ def shipped(folder):
 
 
 def test_what_is_not_what_was_shipped_is_refused(shipped):
-    rewrite(shipped / "vae.safetensors", note="another")  # whole in itself
-    with pytest.raises(ArtifactError, match=r"vae\.safetensors is not what was shipped"):
+    rewrite(shipped / "controller.safetensors", note="another")  # whole in itself
+    with pytest.raises(ArtifactError, match=r"controller\.safetensors is not what was shipped"):
         load_agent(shipped)
-    (shipped / "vae.safetensors").unlink()
-    with pytest.raises(ArtifactError, match=r"vae\.safetensors is missing"):
+    (shipped / "controller.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"controller\.safetensors is missing"):
         load_agent(shipped)
 
 

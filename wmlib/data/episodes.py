@@ -7,7 +7,7 @@ action t brought.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,11 @@ class EpisodeStore:
         """Steps in all episodes together."""
         return sum(row["length"] for row in self.rows.values())
 
+    @property
+    def sha256(self) -> str:
+        """Of the manifest's rows, which have those of the episodes: no others have the same."""
+        return _digest(self._rows())
+
     def path(self, seed: int) -> Path:
         return self.folder / self.rows[seed]["file"]
 
@@ -91,9 +96,11 @@ class EpisodeStore:
 
     def save_manifest(self) -> None:
         """Write down `rows`."""
-        rows = [{"seed": seed, **self.rows[seed]} for seed in self.seeds]
-        content = {"format": _FORMAT, "episodes": rows, "sha256": _digest(rows)}
+        content = {"format": _FORMAT, "episodes": self._rows(), "sha256": self.sha256}
         save_json(self.manifest_path, content)
+
+    def _rows(self) -> list[dict]:
+        return [{"seed": seed, **self.rows[seed]} for seed in self.seeds]
 
     def frames(self, seed: int) -> np.ndarray:
         """A memory map, (T + 1, 64, 64, 3) uint8. Drop it after use, and its memory is given back."""
@@ -146,6 +153,10 @@ class EpisodeStore:
                 raise ArtifactError(f"{path} is missing; {_REMEDY}")
             if sha256(path) != self.rows[seed]["sha256"]:
                 raise ArtifactError(f"{path} is damaged (its sha256 differs); {_REMEDY}")
+
+    def keep_only(self, seeds: Container[int]) -> None:
+        """Leave other episodes out of account. Their files, and the manifest, stay as they are."""
+        self.rows = {seed: row for seed, row in self.rows.items() if seed in seeds}
 
     def forget_missing(self) -> None:
         """Strike episodes whose file is gone from the manifest, so that they are recorded again."""

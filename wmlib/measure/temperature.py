@@ -45,7 +45,9 @@ class Row:
 
 
 def controller_file(tau: float) -> str:
-    return f"controller_tau_{tau:g}.safetensors"
+    """A name of its own for each tau: 1.3 is controller_tau_1.3.safetensors."""
+    short = f"{tau:g}"
+    return f"controller_tau_{short if float(short) == tau else repr(float(tau))}.safetensors"
 
 
 def table(agent: Agent, config: TableConfig, machine: Machine, job: Job) -> list[Row]:
@@ -55,13 +57,14 @@ def table(agent: Agent, config: TableConfig, machine: Machine, job: Job) -> list
     It leaves there each controller, and `temperature.json` with all rows.
 
     Raises:
-        ArtifactError: another process is making a table there, or a file is damaged.
+        ArtifactError: another process is making a table there, a table of another agent or other options
+            is there, or a file is damaged.
     """
     folder, learned = job.path, learned_from(agent, config, job.seed)
     games = EvaluateConfig(config.episodes, config.first_seed, agent.task.horizon)
     scored = digest_of(learned, digest_of_weights(agent.vae), games)
     with alone(folder, "--out"):
-        rows, space = load_rows(folder, scored), None
+        rows, space = load_rows(folder, scored, learned, games), None
         for tau in config.taus:
             if tau in rows:
                 continue
@@ -73,7 +76,7 @@ def table(agent: Agent, config: TableConfig, machine: Machine, job: Job) -> list
             rows[tau] = measure(tau, learner, config.dream, games, machine, job.log)
             about = agent.about | {"stage": job.name, "tau": tau, "validated": None}
             save_tensors(path, {"params": params}, about)
-            _save(folder, scored, rows)
+            _save(folder, scored, learned, rows)
     return [rows[tau] for tau in config.taus]
 
 
@@ -138,9 +141,10 @@ def digest_of_weights(module: torch.nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _save(folder: Path, digest: str, rows: dict[float, Row]) -> None:
+def _save(folder: Path, scored: str, learned: str, rows: dict[float, Row]) -> None:
     content = [asdict(rows[tau]) for tau in sorted(rows)]
-    save_json(folder / TABLE, {"digest": digest, "rows": content, "sha256": _sha256(content)})
+    about = {"digest": scored, "learned": learned}
+    save_json(folder / TABLE, {**about, "rows": content, "sha256": _sha256(content)})
 
 
 def _sha256(rows: list[dict]) -> str:
@@ -153,6 +157,11 @@ def read_table(folder: Path) -> tuple[list[Row], str]:
     Raises:
         ArtifactError: there are none, or they are damaged.
     """
+    rows, about = _read(folder)
+    return rows, about["digest"]
+
+
+def _read(folder: Path) -> tuple[list[Row], dict]:
     path = folder / TABLE
     remedy = "delete it: the table is then made again, from checkpoints where there are any"
     content = load_json(path, remedy)
@@ -163,7 +172,7 @@ def read_table(folder: Path) -> tuple[list[Row], str]:
             Row(row["tau"], *(_score(row[world]) for world in ("dream", "real")))
             for row in content["rows"]
         ]
-        return rows, content["digest"]
+        return rows, {"digest": content["digest"], "learned": content.get("learned")}
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
 
@@ -172,18 +181,24 @@ def _score(row: dict) -> Score:
     return Score(**row | {"ci95": tuple(row["ci95"])})
 
 
-def load_rows(folder: Path, digest: str) -> dict[float, Row]:
-    """The rows of this digest whose controllers are there. Controllers of others are of no use."""
-    found: dict[float, Row] = {}
-    if (folder / TABLE).exists():
-        rows, of = read_table(folder)
-        for row in rows:
-            path = folder / controller_file(row.tau)
-            if of != digest:
-                path.unlink(missing_ok=True)
-            elif path.is_file():
-                found[row.tau] = row
-    return found
+def load_rows(folder: Path, scored: str, learned: str, games: EvaluateConfig) -> dict[float, Row]:
+    """The rows of a table whose controllers are there. Where the same controllers are wanted on more
+    games than before, there are none: they are scored anew.
+
+    Raises:
+        ArtifactError: a table of another digest is there, which would be lost.
+    """
+    if not (folder / TABLE).exists():
+        return {}
+    rows, of = _read(folder)
+    if of["digest"] != scored:
+        before = {(row.real.first_seed, row.real.n < games.episodes) for row in rows}
+        if of["learned"] == learned and before <= {(games.first_seed, True)}:
+            return {}
+        raise ArtifactError(
+            f"{folder / TABLE} is of another agent or other options; choose another --out, or delete it"
+        )
+    return {row.tau: row for row in rows if (folder / controller_file(row.tau)).is_file()}
 
 
 def as_text(rows: Sequence[Row]) -> str:

@@ -57,13 +57,18 @@ def whole_file(path: Path) -> Iterator[Path]:
 def alone(folder: Path, option: str = "--run-dir") -> Iterator[None]:
     """Keep other processes from working in a folder. A kill gives it free again.
 
+    Where nothing is written in here, nothing is left: neither the lock nor a folder made for it.
+
     Raises:
         ArtifactError: one is at it already, or the folder can't be written; another one can be chosen
             with `option`.
     """
     lock = FileLock(folder / ".lock", timeout=0)
+    new = not Path(lock.lock_file).exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        before = set(os.listdir(folder))
         lock.acquire()
     except Timeout:
         raise ArtifactError(
@@ -76,13 +81,21 @@ def alone(folder: Path, option: str = "--run-dir") -> Iterator[None]:
     try:
         yield
     finally:
+        if new and set(os.listdir(folder)) - {".lock"} == before:
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+        with contextlib.suppress(OSError):  # not empty, so not ours to take away
+            for path in made:
+                path.rmdir()
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping | None = None):
-    """Write tensors, and `about` (anything JSON takes) as the file's one metadata string."""
+    """Write tensors, and `about` (anything JSON takes) as the file's one metadata string.
+
+    It is signed: the sha256 of all that the file says stands in `about`.
+    """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = dict(about or {})
+    about = {key: value for key, value in (about or {}).items() if key != "sha256"}
     about["sha256"] = _digest(contiguous, about)
     # One string: safetensors writes several in an order that differs from run to run.
     metadata = {"about": json.dumps(about, sort_keys=True)}
@@ -92,6 +105,8 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
 
 def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tuple[dict, dict]:
     """Read (tensors, about). Every tensor is finite, or this fails.
+
+    about: what `save_tensors` was given, and the file's sha256, which tells this content from any other.
 
     Raises:
         ArtifactError: the file is missing, damaged, foreign, or holds NaN or infinity.
@@ -107,13 +122,29 @@ def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tup
         raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
     if not isinstance(about, dict):
         raise ArtifactError(f"{path}: its description is not ours; {remedy}")
-    signed = about.pop("sha256", None)
-    if signed and signed != _digest(tensors, about):
+    unsigned = {key: value for key, value in about.items() if key != "sha256"}
+    if "sha256" in about and about["sha256"] != _digest(tensors, unsigned):
         raise ArtifactError(f"{path} is damaged (its sha256 differs); {remedy}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArtifactError(f"{path}: {name} holds values that are not finite; {remedy}")
     return tensors, about
+
+
+def signature(path: Path, remedy: str = "delete it and make it again") -> str:
+    """The sha256 that `save_tensors` wrote into a file, without reading the rest.
+
+    Raises:
+        ArtifactError: the file is missing, damaged, or without one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing; {remedy}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return str(json.loads(file.metadata()["about"])["sha256"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], about: Mapping) -> str:

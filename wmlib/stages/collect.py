@@ -15,6 +15,18 @@ from wmlib.worlds.real import FrameWorld
 from wmlib.worlds.record import EpisodeRecorder
 
 
+def check_store(job: Job) -> None:
+    """Check that what the job's folder holds, if anything, is of the job.
+
+    Raises:
+        ArtifactError: the folder holds episodes of another configuration, or a damaged manifest.
+    """
+    if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
+        raise ArtifactError(
+            f"{job.path} holds episodes of another configuration; choose another --run-dir, or delete it"
+        )
+
+
 def collect(
     task: Task,
     config: CollectConfig,
@@ -32,11 +44,8 @@ def collect(
         ArtifactError: the folder holds episodes of another configuration.
         ConfigError: the task has no explorer of that name.
     """
+    check_store(job)
     store = EpisodeStore(job.path)
-    if any(row.get("digest") != job.digest for row in store.rows.values()):
-        raise ArtifactError(
-            f"{job.path} holds episodes of another configuration; choose another --run-dir, or delete it"
-        )
     store.forget_missing()
     wanted = range(config.first_seed, config.first_seed + config.episodes)
     missing = np.array([seed for seed in wanted if seed not in store.rows], int)

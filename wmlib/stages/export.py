@@ -3,7 +3,7 @@
 import contextlib
 import os
 import platform
-import tempfile
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,13 +11,21 @@ from pathlib import Path
 import torch
 
 from wmlib.agent import load_agent
-from wmlib.config import STAGES, EvaluateConfig, Machine, makers
+from wmlib.config import EvaluateConfig, Machine, RunConfig, StageName, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
-from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
+from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import (
+    ArtifactError,
+    load_tensors,
+    save_json,
+    save_tensors,
+    sha256,
+    signature,
+)
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.runtime.versions import game_versions, installed_versions
-from wmlib.task import task_names
+from wmlib.stages.folder import GOES_WITH, RunFolder
 
 WEIGHTS = ("vae", "mdnrnn", "dream_starts")
 """Files that are shipped in half precision. C stays as it is: it has 867 numbers, or 1,088."""
@@ -29,75 +37,94 @@ _MADE_WITH = ("torch", "numpy", "cma", "envpool")
 
 
 def export_run(
-    run: Path, out: Path, command: str, config: EvaluateConfig, game: GameKind, machine: Machine
+    run: Path,
+    out: Path,
+    command: str,
+    made: RunConfig,
+    config: EvaluateConfig,
+    game: GameKind,
+    machine: Machine,
 ) -> dict[str, Score]:
     """Write the agent of `run` to `out` and score what is shipped, rounding included.
 
-    It is made in a neighbouring folder, and takes its place only when all is there.
+    It is made in a neighbouring folder, which takes the place of `out` only when all is there. What else
+    `out` holds stays.
 
     Args:
-        command: what made the run, for the manifest.
+        command: what made the run, for the manifest. made: the configuration that it stands for.
         game: which kind of the game the scores are from (see `GameKind`).
 
     Raises:
-        ArtifactError: the run is not finished, or a folder can't be written.
+        ArtifactError: the stages of the run did not record this configuration, or what they made is no
+            longer there; or a folder can't be written.
     """
-    run, out = Path(run), Path(out)
-    remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
-    stages = config_of(run, remedy)["stages"]
-    evolved = [stage for stage in stages if stage in makers("controller")]
-    last = evolved[-1]
-    sources = {name: name for name in (*WEIGHTS, "controller")}
-    dreams = [stage for stage in evolved if stage != "real"]
-    if last == "real" and dreams:  # before it, C learned in dreams, in the last of these the longest
-        sources["controller_dream"] = f"controller_{dreams[-1]}"
-    with _neighbour(out) as new:
-        for name, source_name in sources.items():
-            source = run / f"{source_name}.safetensors"
-            tensors, about = load_tensors(source, remedy)
-            if name == "controller" and about.get("stage") != last:
-                raise ArtifactError(f"{source} is of {about.get('stage')}, not yet of {last}; {remedy}")
+    run, out = Path(run), Path(out).resolve()
+    files = RunFolder(made, run, RunLog(quiet=True))
+    unfinished = [stage for stage in made.stages if stage != "evaluate" and not files.is_done(stage)]
+    if unfinished:
+        raise ArtifactError(
+            f"{run} does not hold the stage {unfinished[0]} as this command makes it: {command}; finish "
+            "the run with it, or say with --made-by which command it was"
+        )
+    controllers = _controllers(made)
+    with _in_place_of(out) as new:
+        shipped: dict[str, str] = {}
+        for name in (*WEIGHTS, *controllers):
+            stage = controllers.get(name, controllers["controller"])
+            kind = "controller" if name in controllers else name
+            tensors, about = load_tensors(files.newest(stage, kind))
             if name in WEIGHTS:
                 tensors = {key: value.to(torch.float16) for key, value in tensors.items()}
+            origin = {key: shipped[key] for key in GOES_WITH[kind]}  # rounded, they are others
+            about["made_from"] = {**about["made_from"], **origin}
             save_tensors(new / f"{name}.safetensors", tensors, about)
+            shipped[name] = signature(new / f"{name}.safetensors")
         scores = {}
-        for name in [name for name in sources if name in SCORES]:
+        for name in controllers:
             score = _score(new, f"{name}.safetensors", config, game, machine)
-            save_json(new / f"{SCORES[name]}.json", score.as_dict())
+            save_json(new / f"{SCORES[name]}.json", {**score.as_dict(), "made_from": shipped})
             scores[name] = score
-        for name, score_file in SCORES.items():  # of an earlier agent, which had more of them
-            if name not in sources:
-                (out / f"{name}.safetensors").unlink(missing_ok=True)
-                (out / f"{score_file}.json").unlink(missing_ok=True)
-        save_json(new / "manifest.json", _manifest(run, new, command, game, scores, sorted(sources)))
+        save_json(
+            new / "manifest.json", _manifest(run, new, command, made, game, scores, sorted(shipped))
+        )
     return scores
 
 
-def config_of(run: Path, remedy: str) -> dict:
-    """A run's configuration, task and stages checked."""
-    path = run / "config.json"
-    config = load_json(path, remedy)
-    stages = config.get("stages") if isinstance(config, dict) else None
-    known = isinstance(stages, list) and all(stage in STAGES for stage in stages)
-    if not known or config.get("task") not in task_names():
-        raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
-    if set(stages).isdisjoint(makers("controller")):
-        raise ArtifactError(f"{path}: none of its stages makes a controller; {remedy}")
-    return config
+def _controllers(made: RunConfig) -> dict[str, StageName]:
+    """The controllers to ship, and the stages that made them."""
+    evolved = [stage for stage in made.stages if stage in makers("controller")]
+    if not evolved:
+        raise ConfigError(f"stages is {made.stages}: none of them makes a controller to export")
+    dreams = [stage for stage in evolved if stage != "real"]
+    if evolved[-1] == "real" and dreams:  # before it C learned in dreams, in the last the longest
+        return {"controller": "real", "controller_dream": dreams[-1]}
+    return {"controller": evolved[-1]}
 
 
 @contextlib.contextmanager
-def _neighbour(out: Path) -> Iterator[Path]:
-    """A folder beside `out`, whose files move there at the end, or vanish if something fails."""
+def _in_place_of(out: Path) -> Iterator[Path]:
+    """A new folder beside `out`, which takes its place at the end, or vanishes if something fails."""
+    new, old = (out.parent / f".{out.name}.{os.getpid()}{end}" for end in ("", ".old"))
+    replaced = {f"{name}.safetensors" for name in SCORES} | {f"{name}.json" for name in SCORES.values()}
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
-            yield Path(name)
-            for path in Path(name).iterdir():
-                path.replace(out / path.name)
+        new.mkdir(parents=True)
+        yield new
+        for path in out.iterdir() if out.exists() else ():
+            if path.name not in replaced and not (new / path.name).exists():
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, new / path.name)
+        if out.exists():
+            out.rename(old)
+        try:
+            new.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
     except OSError as error:
         message = f"{out} can't be written ({error.strerror}); choose another --out"
         raise ArtifactError(message) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _score(
@@ -109,13 +136,19 @@ def _score(
 
 
 def _manifest(
-    run: Path, out: Path, command: str, game: GameKind, scores: dict[str, Score], names: list[str]
+    run: Path,
+    out: Path,
+    command: str,
+    made: RunConfig,
+    game: GameKind,
+    scores: dict[str, Score],
+    names: list[str],
 ) -> dict:
     files = [f"{name}.safetensors" for name in names]
     summary = ("n", "first_seed", "mean", "sd", "ci95")
     return {
         "command": command,
-        "config": load_json(run / "config.json"),
+        "config": asdict(made),
         "wall_seconds": wall_seconds(read_events(run)),
         "machine": {
             "processor": _processor(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wmlib.agent import Agent, load_mdnrnn, load_starts, load_vae
+from wmlib.agent import Agent, check_origin, load_mdnrnn, load_starts, load_vae
 from wmlib.config import STAGES, RunConfig, StageName, makers
 from wmlib.controller import Controller
 from wmlib.data.episodes import EpisodeStore, learnable
@@ -21,15 +21,25 @@ from wmlib.runtime.files import (
     load_tensors,
     save_json,
     save_tensors,
+    sha256,
+    signature,
 )
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
+from wmlib.runtime.seeds import digest_of
 from wmlib.task import find_task
 from wmlib.training import encode_store, encoded
 from wmlib.vae import VAE, to_images
 from wmlib.worlds.moments import DreamStarts
 
 _REMEDY = "delete it and run the same command as before: what is missing is made again"
+GOES_WITH = {
+    "vae": (),
+    "dream_starts": ("vae",),
+    "mdnrnn": ("vae",),
+    "controller": ("vae", "dream_starts", "mdnrnn"),
+}
+"""Of each kind of weights, those that it is of no use without."""
 
 
 class RunFolder:
@@ -38,6 +48,10 @@ class RunFolder:
     Each stage reads what the newest stages before it made: dream the M of mdnrnn, real that of rounds.
     So all weights are kept under `stages/`. The plain names, `mdnrnn.safetensors` and so on, hold the
     newest.
+
+    Nothing is taken for what its name says. `done.json` keeps, of each finished stage, a digest of the
+    configuration and the sha256 of all that it made; and each file of weights those of what it was made
+    from.
     """
 
     def __init__(self, config: RunConfig, path: Path, log: RunLog):
@@ -50,11 +64,12 @@ class RunFolder:
 
     # Stages
 
-    def begin(self, stage: str) -> None:
-        """Check that all before the stage is there, and write down the configuration.
+    def check_before(self, stage: StageName) -> None:
+        """Check that all before the stage is there, as it was made.
 
         Raises:
-            ArtifactError: naming the first stage that is missing, and the command that makes it.
+            ArtifactError: naming the first stage that is missing, and the command that makes it; or the
+                file that is not what its stage made.
         """
         for before in self.config.stages_before(stage):
             if not self.is_done(before):
@@ -62,13 +77,43 @@ class RunFolder:
                     f"{stage} needs {before}, which {self.path} does not hold for this configuration; "
                     f"first run: python -m wmlib {STAGES[before].command}, with the same options"
                 )
+
+    def begin(self, stage: StageName) -> None:
+        """Write down that work on the stage begins, and under which configuration."""
         save_json(self.path / "config.json", dataclasses.asdict(self.config))
+        self.log.event(stage, 0, began=True)
 
-    def is_done(self, stage: str) -> bool:
-        """Whether the stage was finished under the same configuration, and all that it made is there."""
-        return self._done().get(stage) == self.config.stage_hash(stage) and self.holds(stage)
+    def is_done(self, stage: StageName) -> bool:
+        """Whether the stage was finished under the same configuration, and all that it made is there.
 
-    def holds(self, stage: str) -> bool:
+        Raises:
+            ArtifactError: a file is there, but not the one that the stage made.
+        """
+        done = self._done().get(stage, {})
+        if done.get("config") != self.config.stage_hash(stage) or not self.holds(stage):
+            return False
+        if "episodes" in STAGES[stage].makes:  # the stage itself looks at each of them
+            return done["made"]["episodes"] == self._sha256(stage, "episodes")
+        for kind in STAGES[stage].makes:
+            if self._sha256(stage, kind) != done["made"].get(kind):
+                path = self._files(stage, kind)[0]
+                raise ArtifactError(f"{path} is not what the stage {stage} made; {_REMEDY}")
+        return True
+
+    def stands_on(self, stage: StageName) -> dict[str, str]:
+        """What there is before the stage: of each kind the sha256 of the newest."""
+        before = self.config.stages_before(stage)
+        kinds = {kind for name in before for kind in STAGES[name].makes} - {"score"}
+        return {kind: self._sha256(self._newest(before[-1], kind), kind) for kind in sorted(kinds)}
+
+    def _sha256(self, stage: StageName, kind: str) -> str:
+        """Of what the stage made."""
+        if kind == "episodes":
+            return EpisodeStore(self.episodes).sha256
+        path = self._files(stage, kind)[0]
+        return sha256(path) if kind == "score" else signature(path, _REMEDY)
+
+    def holds(self, stage: StageName) -> bool:
         """Whether all that the stage makes is there, under whatever configuration it was made."""
         return all(path.is_file() for kind in STAGES[stage].makes for path in self._files(stage, kind))
 
@@ -84,16 +129,19 @@ class RunFolder:
     def mark_done(self, stage: str) -> None:
         """Note that the stage is finished. Those after it stand on it, and have to look at it anew."""
         before = self.config.stages_before(stage)
-        done = {name: digest for name, digest in self._done().items() if name in before}
-        save_json(self.path / "done.json", done | {stage: self.config.stage_hash(stage)})
+        done = {name: row for name, row in self._done().items() if name in before}
+        made = {kind: self._sha256(stage, kind) for kind in STAGES[stage].makes}
+        done[stage] = {"config": self.config.stage_hash(stage), "made": made}
+        save_json(self.path / "done.json", done)
 
-    def _done(self) -> dict:
+    def _done(self) -> dict[str, dict]:
         path = self.path / "done.json"
         if not path.exists():
             return {}
         remedy = "delete it: stages are then taken up from their checkpoints"
         done = load_json(path, remedy)
-        if not isinstance(done, dict):
+        rows = done.values() if isinstance(done, dict) else [None]
+        if not all(isinstance(row, dict) and isinstance(row.get("made"), dict) for row in rows):
             raise ArtifactError(f"{path} is not ours; {remedy}")
         return done
 
@@ -105,7 +153,16 @@ class RunFolder:
             digest: of all that it depends on, where that is not all of its configuration.
         """
         path = path or self.path / "checkpoints" / f"{stage}.safetensors"
-        return Job(stage, self.config.seed, self.log, path, digest or self.config.stage_hash(stage))
+        return Job(stage, self.config.seed, self.log, path, digest or self.digest(stage))
+
+    def digest(self, stage: StageName, config: str = "", *more: object) -> str:
+        """Of all that the outcome of a stage depends on, the content of what it stands on included.
+
+        Args:
+            config: a digest of its configuration, where not all of that counts.
+            more: what else it depends on.
+        """
+        return digest_of(config or self.config.stage_hash(stage), self.stands_on(stage), *more)
 
     # V, M and C
 
@@ -127,8 +184,15 @@ class RunFolder:
         return load_vae(self._newest_weights(stage, "vae"), self.task, _REMEDY)[0]
 
     def load_mdnrnn(self, stage: StageName) -> MDNRNN:
-        """The newest M that was there before the stage."""
-        return load_mdnrnn(self._newest_weights(stage, "mdnrnn"), self.task, _REMEDY)[0]
+        """The newest M that was there before the stage.
+
+        Raises:
+            ArtifactError: the file is missing or damaged, or M learned with another V than the newest.
+        """
+        path, vae = (self._newest_weights(stage, kind) for kind in ("mdnrnn", "vae"))
+        mdnrnn, about = load_mdnrnn(path, self.task, _REMEDY)
+        check_origin(path, about, {"vae": (vae, signature(vae, _REMEDY))}, _REMEDY)
+        return mdnrnn
 
     def load_controller(self, stage: StageName) -> torch.Tensor:
         """The newest C, (D,), that was there before the stage."""
@@ -152,7 +216,7 @@ class RunFolder:
     ) -> None:
         """C (D,), with the names of the V and M that it goes with: a later stage may make others."""
         kinds = ("vae", "dream_starts", "mdnrnn")
-        weights = {kind: self._weights(self._newest(stage, kind), kind).name for kind in kinds}
+        weights = {kind: self.newest(stage, kind).name for kind in kinds}
         about = {"stage": stage, "validated": validated, "weights": weights}
         self._save(stage, "controller", {"params": params}, about)
 
@@ -162,12 +226,16 @@ class RunFolder:
             "task": self.task.name,
             "seed": self.config.seed,
             "controller": dataclasses.asdict(self.config.controller),
-            # Files of one agent have this in common.
-            "vae": self.config.stage_hash(self._newest(stage, "vae")),
+            "made_from": self.stands_on(stage)
+            | {other: self._sha256(self._newest(stage, other), other) for other in GOES_WITH[kind]},
             **(about or {}),
         }
         for path in self._files(stage, kind):
             save_tensors(path, tensors, about)
+
+    def newest(self, stage: StageName, kind: str) -> Path:
+        """The file of the newest weights of this kind, up to the stage."""
+        return self._weights(self._newest(stage, kind), kind)
 
     def _newest(self, stage: StageName, kind: str) -> StageName:
         """The last stage that makes this kind, up to `stage` itself: `RunConfig` sees to it that there
@@ -177,7 +245,7 @@ class RunFolder:
 
     def _newest_weights(self, stage: StageName, kind: str) -> Path:
         """The newest of this kind that was there before the stage."""
-        return self._weights(self._newest(self.config.stages_before(stage)[-1], kind), kind)
+        return self.newest(self.config.stages_before(stage)[-1], kind)
 
     def _weights(self, stage: StageName, kind: str) -> Path:
         if kind == "controller":
@@ -208,7 +276,9 @@ class RunFolder:
         """
         maker = self._newest(self.config.stages_before(stage)[-1], "vae")
         path = self.path / ("encoded.safetensors" if maker == "vae" else f"encoded_{maker}.safetensors")
-        job = self.job(stage, path, self.config.stage_hash(maker))
+        job = self.job(
+            stage, path, digest_of(self._sha256(maker, "vae"), self._sha256("collect", "episodes"))
+        )
 
         def encode() -> Sequences:
             return encode_store(self.load_vae(stage), learnable(self.store(), self.task), self.log)

@@ -76,6 +76,9 @@ def _play(config: IterateConfig, agent: Agent, machine: Machine, job: Job) -> Ep
     games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, ITERATE_SEEDS)
     explorer = functools.partial(agent.explorer, noise=config.noise)
     store = collect(agent.task, games, machine, job, explorer)
+    store.keep_only(
+        range(ITERATE_SEEDS, ITERATE_SEEDS + config.episodes)
+    )  # there may be more, of before
     store.verify()
     mean_length = store.steps / len(store)
     job.log.say(f"{job.name}: the agent's games, with noise, last {mean_length:.0f} steps")

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from wmlib.measure.evaluation import evaluate
 from wmlib.runtime.files import REFERENCE, save_json
 from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import seed_of
-from wmlib.stages.collect import collect
+from wmlib.stages.collect import check_store, collect
 from wmlib.stages.folder import RunFolder
 from wmlib.stages.iterate import learn_on
 from wmlib.stages.rounds import run_rounds
@@ -32,6 +32,8 @@ from wmlib.task import find_task
 from wmlib.training import train_mdnrnn, train_vae
 from wmlib.worlds.record import record
 from wmlib.worlds.world import World
+
+Work = Callable[[], object]
 
 
 class Pipeline:
@@ -43,81 +45,132 @@ class Pipeline:
         self.files = RunFolder(config, self.folder, self.log)
         self.task = find_task(config.task)
 
-    def run_stage(self, stage: StageName) -> None:
-        """One stage; it is not run again if it is done already.
+    def run(self, stages: Sequence[StageName]) -> None:
+        """These stages, in their order; one that is done already is not run again.
 
         Raises:
-            ArtifactError: a stage before it is not done, or another run is at work in the folder.
+            ArtifactError: a stage before them is not done, or another run is at work in the folder.
         """
+        self.files.check_before(stages[0])
         with self.files.alone():
-            self.files.begin(stage)
-            if self.files.is_done(stage):
-                self.log.say(f"{stage}: done before, loaded from {self.folder}")
-                return
-            began = time.monotonic()
-            self.log.event(stage, 0, began=True)
-            self._work_of(stage)()
-            seconds = round(time.monotonic() - began, 1)
-            self.log.event(stage, -1, done=True, wall_seconds=seconds)
-            self.files.mark_done(stage)
+            for stage in stages:
+                self._run_stage(stage)
 
-    def _work_of(self, stage: StageName) -> Callable[[], None]:
-        return getattr(self, f"_{stage}")
+    def run_stage(self, stage: StageName) -> None:
+        """One stage (see `run`)."""
+        self.run([stage])
 
-    # What each stage does: the method of its name
+    def _run_stage(self, stage: StageName) -> None:
+        self.files.check_before(stage)
+        if self.files.is_done(stage):
+            self.log.say(f"{stage}: done before, loaded from {self.folder}")
+            return
+        # What it needs is read first: a stage that is refused leaves no trace.
+        work = getattr(self, f"_{stage}")()
+        self.files.begin(stage)
+        began = time.monotonic()
+        work()
+        seconds = round(time.monotonic() - began, 1)
+        self.log.event(stage, -1, done=True, wall_seconds=seconds)
+        self.files.mark_done(stage)
 
-    def _collect(self) -> None:
-        config, explorer = self.config.collect, None
+    # What each stage does: the method of its name reads what it needs, and returns the work
+
+    def _collect(self) -> Work:
+        config, explorer, digest = self.config.collect, None, ""
         if config.policy == "agent":
             agent = load_agent(Path(config.agent) if config.agent else REFERENCE / self.task.name)
             explorer = functools.partial(agent.explorer, noise=config.noise)
-        job = self.files.job("collect", self.files.episodes)
-        collect(self.task, config, self.config.machine, job, explorer)
+            digest = self.files.digest("collect", "", agent.about["sha256"])
+        job = self.files.job("collect", self.files.episodes, digest)
+        check_store(job)
+        self._check_backend()
+        return lambda: collect(self.task, config, self.config.machine, job, explorer)
 
-    def _vae(self) -> None:
+    def _vae(self) -> Work:
         frames, job = learnable(self.files.store(), self.task), self.files.job("vae")
-        vae = train_vae(frames, self.task, self.config.vae, job)
-        self.files.save_vae("vae", vae, self.files.starts(vae))
 
-    def _mdnrnn(self) -> None:
-        data, job = self.files.sequences("mdnrnn"), self.files.job("mdnrnn")
-        self.files.save_mdnrnn("mdnrnn", train_mdnrnn(data, self.task, self.config.mdnrnn, job))
+        def work() -> None:
+            vae = train_vae(frames, self.task, self.config.vae, job)
+            self.files.save_vae("vae", vae, self.files.starts(vae))
 
-    def _dream(self) -> None:
-        self._evolve_asleep("dream", self.config.dream, self.files.agent("dream"))
+        return work
 
-    def _iterate(self) -> None:
+    def _mdnrnn(self) -> Work:
+        self.files.load_vae("mdnrnn")
+        self.files.store()
+
+        def work() -> None:
+            data, job = self.files.sequences("mdnrnn"), self.files.job("mdnrnn")
+            self.files.save_mdnrnn("mdnrnn", train_mdnrnn(data, self.task, self.config.mdnrnn, job))
+
+        return work
+
+    def _dream(self) -> Work:
+        agent = self.files.agent("dream")
+        return lambda: self._evolve_asleep("dream", self.config.dream, agent)
+
+    def _iterate(self) -> Work:
         files, config = self.files, self.config.iterate
+        agent, store = files.agent("iterate"), files.store()
         before = self.config.stages_before("iterate")[-1]
-        job = files.job("iterate", self.folder / "iterate", self.config.stage_hash(before))
-        agent, games = learn_on(config, files.agent("iterate"), files.store(), self.config.machine, job)
-        agent = dataclasses.replace(agent, starts=files.starts(agent.vae))
-        self._evolve_asleep("iterate", config.dream, agent, games)
-        files.save_vae("iterate", agent.vae, agent.starts)
-        files.save_mdnrnn("iterate", agent.mdnrnn)
+        digest = files.digest("iterate", self.config.stage_hash(before))
+        job = files.job("iterate", self.folder / "iterate", digest)
+        self._check_backend()
 
-    def _rounds(self) -> None:
-        files, config = self.files, self.config.rounds
+        def work() -> None:
+            better, games = learn_on(config, agent, store, self.config.machine, job)
+            better = dataclasses.replace(better, starts=files.starts(better.vae))
+            files.save_vae("iterate", better.vae, better.starts)
+            files.save_mdnrnn("iterate", better.mdnrnn)
+            self._evolve_asleep("iterate", config.dream, better, games)
+
+        return work
+
+    def _rounds(self) -> Work:
+        files, config, agent = self.files, self.config.rounds, self.files.agent("rounds")
         # Nothing in a round depends on how many follow, so a run can be given more of them.
         one = dataclasses.replace(self.config, rounds=dataclasses.replace(config, rounds=1))
-        job = files.job("rounds", self.folder / "rounds", one.stage_hash("rounds"))
-        explored = files.sequences("rounds")
-        agent = run_rounds(config, files.agent("rounds"), explored, self.config.machine, job)
-        files.save_mdnrnn("rounds", agent.mdnrnn)
-        files.save_controller("rounds", agent.params)
+        digest = files.digest("rounds", one.stage_hash("rounds"))
+        job = files.job("rounds", self.folder / "rounds", digest)
+        self._check_backend()
 
-    def _real(self) -> None:
+        def work() -> None:
+            explored = files.sequences("rounds")
+            better = run_rounds(config, agent, explored, self.config.machine, job)
+            files.save_mdnrnn("rounds", better.mdnrnn)
+            files.save_controller("rounds", better.params)
+
+        return work
+
+    def _real(self) -> Work:
         config, machine, agent = self.config.real, self.config.machine, self.files.agent("real")
         games = config.population * config.episodes
-        with agent.real(games, machine, config.horizon, machine.backend) as world:
-            self._evolve("real", config, agent, world)
+        self._check_backend()
 
-    def _evaluate(self) -> None:
-        agent, config = load_agent(self.folder), self.config.evaluate
-        with agent.real(config.episodes, self.config.machine, config.horizon) as world:
-            score = evaluate(world, agent.controller, agent.params, config, self.log)
-        save_json(self.folder / "score.json", score.as_dict())
-        self.log.say(f"score: {score}")
+        def work() -> None:
+            with agent.real(games, machine, config.horizon, machine.backend) as world:
+                self._evolve("real", config, agent, world)
+
+        return work
+
+    def _evaluate(self) -> Work:
+        agent, config = self.files.agent("evaluate"), self.config.evaluate
+        origin = {"made_from": self.files.stands_on("evaluate")}
+
+        def work() -> None:
+            with agent.real(config.episodes, self.config.machine, config.horizon) as world:
+                score = evaluate(world, agent.controller, agent.params, config, self.log)
+            save_json(self.folder / "score.json", score.as_dict() | origin)
+            self.log.say(f"score: {score}")
+
+        return work
+
+    def _check_backend(self) -> None:
+        """Load what steps many games at once, which may not be installed."""
+        game = self.task.game(self.config.machine.backend)
+        if game.batched:
+            game.load()
 
     # How C evolves
 
@@ -139,7 +192,8 @@ class Pipeline:
         if config.start == "zero":
             agent = dataclasses.replace(agent, params=torch.zeros_like(agent.params))
         score = scores_in(world, agent.controller, config.patience)
-        job = self.files.job(stage, digest=self._endless(stage, config).stage_hash(stage))
+        endless = self._endless(stage, config).stage_hash(stage)
+        job = self.files.job(stage, digest=self.files.digest(stage, endless))
         with self._judge(config, agent) as judge:
             space = self._space(stage, config, agent, games)
             progress = evolve(config, space, score, job, judge)

@@ -9,7 +9,7 @@ import torch
 
 from wmlib.agent import load_agent
 from wmlib.cli import run_command
-from wmlib.config import TAUS, Coordinates, TableConfig
+from wmlib.config import TAUS, Coordinates, EvaluateConfig, TableConfig
 from wmlib.measure.temperature import PAPER, controller_file, learned_from, load_rows, read_table
 from wmlib.runtime.files import ArtifactError, load_tensors
 
@@ -67,10 +67,21 @@ def test_more_games_need_no_new_evolution(made, doom_run, tmp_path, capsys):
     assert torch.equal(load_tensors(made / controller_file(1.3))[0]["params"], params)
 
 
-def test_a_table_of_another_agent_is_not_taken_nor_its_controllers(made, tmp_path):
+@pytest.mark.parametrize("other", [["--seed", "2"], ["--first-seed", "9"], ["--dream.sigma", "0.2"]])
+def test_a_table_of_other_options_is_not_lost(made, doom_run, tmp_path, capsys, other):
     made = shutil.copytree(made, tmp_path / "made")
-    assert load_rows(made, "of another") == {}
-    assert not list(made.glob("controller_tau_*"))
+    before = {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()}
+    command = ["--run-dir", str(doom_run), "--out", str(made), *SMALL, *other]
+    assert run_command("temperature", command) == 2
+    assert "is of another agent or other options; choose another --out" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in made.iterdir() if path.is_file()} == before
+
+
+def test_each_tau_has_a_file_of_its_own():
+    taus = (1.0, 1.0000004, 1.15, 0.1, 1)
+    names = [controller_file(tau) for tau in taus]
+    assert names[:1] + names[2:] == [f"controller_tau_{tau}.safetensors" for tau in (1, 1.15, 0.1, 1)]
+    assert names[1] == "controller_tau_1.0000004.safetensors"
 
 
 def test_fitted_coordinates_depend_on_who_played(doom_run):
@@ -86,7 +97,8 @@ def test_fitted_coordinates_depend_on_who_played(doom_run):
 def test_a_row_without_its_controller_is_made_again(made, tmp_path):
     made = shutil.copytree(made, tmp_path / "made")
     (made / controller_file(0.5)).unlink()
-    assert list(load_rows(made, read_table(made)[1])) == [1.3]
+    digest = read_table(made)[1]
+    assert list(load_rows(made, digest, "any", EvaluateConfig())) == [1.3]
 
 
 @pytest.mark.parametrize("damage", ["[]", "{}", None])

@@ -2,18 +2,23 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from wmlib.cli import run_command
-from wmlib.config import EvaluateConfig, Machine
-from wmlib.runtime.files import ArtifactError, load_tensors, sha256
-from wmlib.stages.export import export_run, wall_seconds
+from wmlib.runtime.files import load_tensors, save_tensors, sha256, signature
+from wmlib.stages.export import wall_seconds
+from wmlib.task import find_profile
+
+COMMAND = "python -m wmlib run --profile smoke --run-dir anywhere"
 
 
 def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smoke_run, capsys):
-    words = ["--run-dir", str(smoke_run), "--out", str(tmp_path), "--made-by", "make x"]
+    (tmp_path / "more.json").write_text("kept")
+    (tmp_path / "score_dream.json").write_text("of an earlier agent")
+    words = ["--run-dir", str(smoke_run), "--out", str(tmp_path), "--made-by", COMMAND]
     words += ["--episodes", "2", "--horizon", "40", "--game", "exact"]
     assert run_command("export", words) == 0
     printed = capsys.readouterr().out
@@ -28,7 +33,9 @@ def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smo
             torch.testing.assert_close(shipped[key].float(), value, rtol=1e-3, atol=1e-6)
 
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["command"] == "make x" and manifest["game"] == "exact"
+    assert manifest["command"] == COMMAND and manifest["game"] == "exact"
+    assert manifest["config"]["vae"]["steps"] == find_profile("smoke").vae.steps
+    assert (tmp_path / "more.json").read_text() == "kept"
     assert manifest["sha256"]["vae.safetensors"] == sha256(tmp_path / "vae.safetensors")
     assert set(manifest["wall_seconds"]) >= {"collect", "vae", "mdnrnn", "dream", "rounds", "real"}
 
@@ -40,24 +47,82 @@ def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smo
     score = json.loads((tmp_path / "score.json").read_text())
     assert again["returns"] == score["returns"]
     assert manifest["scores"]["controller"]["mean"] == score["mean"]
+    assert score["made_from"]["controller"] == signature(tmp_path / "controller.safetensors")
     assert f"controller: {score['mean']:.0f}" in printed
 
 
-def test_an_unfinished_run_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match=r"config.json is missing; finish the run"):
-        export_run(tmp_path, tmp_path / "out", "", EvaluateConfig(), "exact", Machine())
+def test_an_unfinished_run_is_refused(tmp_path, capsys):
+    assert run_command("export", ["--run-dir", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "is not a finished run of a profile as it stands; finish it" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_stopped_before_its_last_stage_is_refused_and_nothing_changes(tmp_path, smoke_run):
-    run, out = tmp_path / "run", tmp_path / "shipped" / "carracing"
-    shutil.copytree(smoke_run, run, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
-    shutil.copy(run / "controller_rounds.safetensors", run / "controller.safetensors")
+@pytest.fixture
+def exported(tmp_path, capsys):
+    """Tries to export a run to where an agent was shipped before. Returns what was said; that nothing
+    has changed is checked."""
+    out = tmp_path / "shipped" / "carracing"
     out.mkdir(parents=True)
     (out / "vae.safetensors").write_bytes(b"as it was")
-    with pytest.raises(ArtifactError, match=r"is of rounds, not yet of real; finish the run"):
-        export_run(run, out, "", EvaluateConfig(), "exact", Machine())
-    assert [path.name for path in out.parent.rglob("*")] == ["carracing", "vae.safetensors"]
-    assert (out / "vae.safetensors").read_bytes() == b"as it was"
+
+    def export(run, made_by):
+        words = ["--run-dir", str(run), "--out", str(out), "--made-by", made_by, "--game", "exact"]
+        assert run_command("export", words) == 2
+        assert [path.name for path in out.parent.rglob("*")] == ["carracing", "vae.safetensors"]
+        assert (out / "vae.safetensors").read_bytes() == b"as it was"
+        return capsys.readouterr().err
+
+    return export
+
+
+def test_a_run_that_stopped_before_its_last_stage_is_refused(tmp_path, smoke_run, exported):
+    run = shutil.copytree(smoke_run, tmp_path / "run")
+    done = json.loads((run / "done.json").read_text())
+    del done["real"], done["evaluate"]
+    (run / "done.json").write_text(json.dumps(done))
+    assert "does not hold the stage real as this command makes it" in exported(run, COMMAND)
+
+
+@pytest.mark.parametrize("other", ["--vae.steps 60", "--seed 2", "--task takecover", "--dream.tau 1.1"])
+def test_a_command_that_made_another_agent_is_refused(smoke_run, exported, other):
+    """What the stages recorded counts, not what somebody says, or asked for and was refused."""
+    assert "as this command makes it" in exported(smoke_run, f"{COMMAND} {other}")
+
+
+def test_what_made_the_run_is_a_command_of_ours(smoke_run, exported):
+    assert 'must be "python -m wmlib run" and its options' in exported(smoke_run, "make x")
+
+
+@pytest.mark.parametrize("name", ["stages/vae", "stages/rounds", "controller_real"])
+def test_a_set_that_does_not_fit_together_is_refused(tmp_path, smoke_run, exported, name):
+    run = shutil.copytree(smoke_run, tmp_path / "run")
+    path = run / f"{name}.safetensors"
+    tensors, about = load_tensors(path)
+    first = sorted(tensors)[0]
+    save_tensors(path, tensors | {first: tensors[first] + 1}, about)
+    assert f"{name}.safetensors is not what the stage" in exported(run, COMMAND)
+
+
+def test_an_export_that_fails_half_way_leaves_what_was_there(tmp_path, smoke_run, monkeypatch, capsys):
+    """The moves, one after the other, are refused: the folder of old is back in its place each time."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "vae.safetensors").write_bytes(b"as it was")
+    rename = Path.rename
+
+    def refuse(path, target):
+        moves.append(path)
+        if len(moves) == failing:
+            raise OSError(18, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    words = ["--run-dir", str(smoke_run), "--out", str(out), "--episodes", "2", "--horizon", "20"]
+    for failing in (1, 2):  # noqa: B007
+        moves = []
+        assert run_command("export", [*words, "--game", "exact"]) == 2
+        assert f"{out} can't be written (Invalid cross-device link); choose" in capsys.readouterr().err
+        assert [path.name for path in tmp_path.rglob("*")] == ["out", "vae.safetensors"]
 
 
 def test_wall_seconds_leave_out_the_time_between_two_sittings():
@@ -80,6 +145,8 @@ def test_an_agent_of_doom_learned_in_dreams_alone_and_is_one(tmp_path, doom_run,
     assert names == weights | {"score.json", "manifest.json"}
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["task"] == "takecover" and score["returns"] == [40.0, 40.0]
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["command"] == "python -m wmlib run --task takecover --profile smoke"  # found out
     assert run_command("export", words) == 0  # without a horizon, Doom's own
     assert json.loads((tmp_path / "score.json").read_text())["mean"] > 40
     capsys.readouterr()

@@ -8,55 +8,136 @@ from wmlib.agent import load_agent
 from wmlib.config import RunConfig
 from wmlib.data.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.files import ArtifactError, load_tensors
+from wmlib.runtime.files import ArtifactError, load_tensors, save_tensors
 from wmlib.runtime.log import RunLog
 from wmlib.stages.folder import RunFolder
 from wmlib.vae import VAE, to_images
 
 
+def files_of(folder, seed=1):
+    return RunFolder(RunConfig(seed=seed), folder, RunLog(quiet=True))
+
+
 @pytest.fixture
 def files(tmp_path):
-    return RunFolder(RunConfig(), tmp_path, RunLog(quiet=True))
+    return files_of(tmp_path)
 
 
-def test_a_stage_gets_the_newest_m_before_it(files, task):
-    first, second = MDNRNN(task), MDNRNN(task)
-    files.save_mdnrnn("mdnrnn", first)
-    files.save_mdnrnn("rounds", second)
+@pytest.fixture
+def begun(files, store, task):
+    """A run with episodes, V and M."""
+    files.mark_done("collect")
+    vae = VAE(task.z_size)
+    files.save_vae("vae", vae, files.starts(vae))
+    files.mark_done("vae")
+    files.save_mdnrnn("mdnrnn", MDNRNN(task))
+    files.mark_done("mdnrnn")
+    return files
+
+
+def test_a_stage_gets_the_newest_m_before_it(begun, task):
+    first, second = begun.load_mdnrnn("dream"), MDNRNN(task)
+    begun.save_controller("dream", torch.zeros(867))
+    begun.save_mdnrnn("rounds", second)
     for stage, expected in (("dream", first), ("rounds", first), ("real", second)):
-        assert torch.equal(files.load_mdnrnn(stage).head.weight, expected.head.weight), stage
-    plain, _ = load_tensors(files.path / "mdnrnn.safetensors")
+        assert torch.equal(begun.load_mdnrnn(stage).head.weight, expected.head.weight), stage
+    plain, _ = load_tensors(begun.path / "mdnrnn.safetensors")
     assert torch.equal(plain["head.weight"], second.head.weight)
 
 
-def test_a_stage_gets_the_newest_controller_before_it(files):
+def test_a_stage_gets_the_newest_controller_before_it(begun, task):
     for value, stage in enumerate(("dream", "rounds", "real")):
-        files.save_controller(stage, torch.full((867,), float(value)), 10.0)
-    assert [files.load_controller(s)[0] for s in ("rounds", "real", "evaluate")] == [0, 1, 2]
+        if stage == "rounds":
+            begun.save_mdnrnn("rounds", MDNRNN(task))
+        begun.save_controller(stage, torch.full((867,), float(value)), 10.0)
+    assert [begun.load_controller(s)[0] for s in ("rounds", "real", "evaluate")] == [0, 1, 2]
 
 
-def test_done_means_done_under_the_same_configuration_and_still_there(files, tmp_path):
-    files.save_controller("dream", torch.zeros(867))
-    assert not files.is_done("dream")
-    files.mark_done("dream")
-    assert files.is_done("dream") and not files.is_done("real")
-    other = RunFolder(RunConfig(seed=2), tmp_path, RunLog(quiet=True))
+def test_done_means_done_under_the_same_configuration_and_still_there(begun, tmp_path):
+    begun.save_controller("dream", torch.zeros(867))
+    assert not begun.is_done("dream")
+    begun.mark_done("dream")
+    assert begun.is_done("dream") and not begun.is_done("real")
+    other = files_of(tmp_path, seed=2)
     assert not other.is_done("dream")
     assert other.holds("dream")  # under whatever configuration it was made
     for name in ("controller_dream", "controller"):
-        files.save_controller("dream", torch.zeros(867))
-        assert files.is_done("dream")
+        begun.save_controller("dream", torch.zeros(867))
+        assert begun.is_done("dream")
         (tmp_path / f"{name}.safetensors").unlink()
-        assert not files.is_done("dream") and not files.holds("dream"), name
+        assert not begun.is_done("dream") and not begun.holds("dream"), name
 
 
-def test_what_stands_on_a_stage_made_again_is_not_done(files):
-    for stage in ("dream", "real"):
-        files.save_controller(stage, torch.zeros(867))
-        files.mark_done(stage)
-    assert files.is_done("dream") and files.is_done("real")
-    files.mark_done("dream")
-    assert files.is_done("dream") and not files.is_done("real")
+def test_a_file_of_another_run_is_not_taken_for_what_a_stage_made(begun, tmp_path, task):
+    """It is whole, signed, of the right shapes, and has the right name."""
+    path = tmp_path / "stages" / "mdnrnn.safetensors"
+    ours, about = load_tensors(path)
+    save_tensors(path, MDNRNN(task).state_dict(), about)
+    message = r"stages/mdnrnn.safetensors is not what the stage mdnrnn made; delete it and run the same"
+    for refused in (lambda: begun.is_done("mdnrnn"), lambda: begun.check_before("dream")):
+        with pytest.raises(ArtifactError, match=message):
+            refused()
+    path.unlink()  # as it says
+    assert not begun.is_done("mdnrnn")
+    save_tensors(path, ours, about)
+    assert begun.is_done("mdnrnn")
+
+
+def test_each_file_names_what_it_was_made_from(begun, store, tmp_path, task):
+    begun.save_controller("dream", torch.zeros(867))
+    begun.save_mdnrnn("rounds", MDNRNN(task))
+    begun.save_controller("rounds", torch.ones(867))
+
+    def about(name):
+        return load_tensors(tmp_path / f"{name}.safetensors")[1]
+
+    vae, starts, m1, m2, c1 = (
+        about(name)["sha256"]
+        for name in ("stages/vae", "stages/vae_dream_starts", "stages/mdnrnn", "stages/rounds",
+                     "controller_dream")
+    )  # fmt: skip
+    episodes = EpisodeStore(tmp_path / "episodes").sha256
+    before = {"episodes": episodes, "vae": vae, "dream_starts": starts}
+    for name, made_from in {
+        "stages/vae": {"episodes": episodes},
+        "stages/vae_dream_starts": {"episodes": episodes, "vae": vae},
+        "stages/mdnrnn": before,
+        "controller_dream": before | {"mdnrnn": m1},
+        "stages/rounds": before | {"mdnrnn": m1, "controller": c1},
+        "controller_rounds": before | {"mdnrnn": m2, "controller": c1},
+    }.items():
+        assert about(name)["made_from"] == made_from, name
+    for stage, made_from in (("vae", {"episodes": episodes}), ("dream", before | {"mdnrnn": m1})):
+        assert begun.stands_on(stage) == made_from
+
+
+def test_work_is_gone_on_with_only_where_it_stands_on_the_same(begun, task, make_episode):
+    """A checkpoint, V's view of the episodes: of another V, M or episodes they are of no use."""
+    job, seen = begun.job("dream"), begun.digest("mdnrnn")
+    assert begun.job("dream").digest == job.digest
+    begun.save_mdnrnn("mdnrnn", MDNRNN(task))
+    assert begun.job("dream").digest != job.digest
+    assert begun.digest("mdnrnn") == seen
+    EpisodeStore(begun.episodes).add(make_episode(11, 4), {"digest": ""})
+    assert begun.digest("mdnrnn") != seen
+
+
+def test_an_m_of_another_v_is_refused(begun, task):
+    vae = VAE(task.z_size)
+    begun.save_vae("vae", vae, begun.starts(vae))
+    with pytest.raises(ArtifactError, match=r"mdnrnn.safetensors was not made from .*vae.safetensors"):
+        begun.load_mdnrnn("dream")
+
+
+def test_what_stands_on_a_stage_made_again_is_not_done(begun):
+    begun.save_controller("dream", torch.zeros(867))
+    begun.mark_done("dream")
+    begun.save_mdnrnn("rounds", begun.load_mdnrnn("dream"))
+    begun.save_controller("rounds", torch.zeros(867))
+    begun.mark_done("rounds")
+    assert begun.is_done("dream") and begun.is_done("rounds")
+    begun.mark_done("dream")
+    assert begun.is_done("dream") and not begun.is_done("rounds")
 
 
 def test_episodes_that_are_gone_are_not_done(files, tmp_path, make_episode):
@@ -72,16 +153,18 @@ def test_episodes_that_are_gone_are_not_done(files, tmp_path, make_episode):
 def test_a_stage_waits_for_those_before_it(files, tmp_path):
     for stage in ("vae", "mdnrnn", "evaluate"):
         with pytest.raises(ArtifactError, match=r"needs collect.*first run: python -m wmlib collect"):
-            files.begin(stage)
-    assert not (tmp_path / "config.json").exists()  # what can't begin leaves no trace
+            files.check_before(stage)
+    files.check_before("collect")
+    assert not list(tmp_path.iterdir())
     files.begin("collect")
     assert (tmp_path / "config.json").exists()
 
 
 def test_a_damaged_list_of_stages_is_named(files, tmp_path):
-    (tmp_path / "done.json").write_text("[]")
-    with pytest.raises(ArtifactError, match=r"done.json is not ours; delete it"):
-        files.is_done("vae")
+    for content in ("[]", '{"vae": "a digest, as of old"}', '{"vae": {"made": 3}}'):
+        (tmp_path / "done.json").write_text(content)
+        with pytest.raises(ArtifactError, match=r"done.json is not ours; delete it"):
+            files.is_done("vae")
 
 
 def test_missing_weights_are_named(files):
@@ -89,28 +172,23 @@ def test_missing_weights_are_named(files):
         files.load_vae("mdnrnn")
 
 
-def test_c_is_played_with_the_m_that_it_learned_with(files, tmp_path, task, store):
-    first, second, vae = MDNRNN(task), MDNRNN(task), VAE(32)
-    files.save_vae("vae", vae, files.starts(vae))
-    files.save_mdnrnn("mdnrnn", first)
-    files.save_controller("dream", torch.zeros(867))
-    files.save_mdnrnn("rounds", second)
-    files.save_controller("rounds", torch.ones(867))
+def test_c_is_played_with_the_m_that_it_learned_with(begun, tmp_path, task):
+    first, second = begun.load_mdnrnn("dream"), MDNRNN(task)
+    begun.save_controller("dream", torch.zeros(867))
+    begun.save_mdnrnn("rounds", second)
+    begun.save_controller("rounds", torch.ones(867))
     for stage, expected in (("dream", first), ("rounds", second)):
         agent = load_agent(tmp_path, f"controller_{stage}.safetensors")
         assert torch.equal(agent.mdnrnn.head.weight, expected.head.weight), stage
-    # V was trained again, otherwise, and what follows it not yet.
-    other = RunFolder(RunConfig(seed=2), tmp_path, RunLog(quiet=True))
-    other.save_vae("vae", vae, files.starts(vae))
-    with pytest.raises(ArtifactError, match=r"of different runs; finish the run"):
-        load_agent(tmp_path)
+    # Another M lies under the plain name. It is not taken for the one that is gone.
+    (tmp_path / "stages" / "mdnrnn.safetensors").unlink()
+    message = r"controller_dream.safetensors was not made from .*/mdnrnn.safetensors, .*; finish the run"
+    with pytest.raises(ArtifactError, match=message):
+        load_agent(tmp_path, "controller_dream.safetensors")
 
 
-def test_with_a_v_go_the_first_frames_as_it_sees_them(files, store, task):
-    vae = VAE(task.z_size)
-    files.save_vae("vae", vae, files.starts(vae))
-    files.save_mdnrnn("mdnrnn", MDNRNN(task))
-    starts = files.agent("dream").starts
+def test_with_a_v_go_the_first_frames_as_it_sees_them(begun, store):
+    vae, starts = begun.load_vae("dream"), begun.agent("dream").starts
     first = np.stack([store.frames(seed)[0] for seed in (3, 5, 9)])
     mu, logvar = vae.encode(to_images(torch.from_numpy(first)))
     torch.testing.assert_close(starts.mu, mu, rtol=1e-4, atol=1e-5)
