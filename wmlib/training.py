@@ -108,7 +108,7 @@ def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Jo
 def _check_finite(done: int, model: torch.nn.Module, loss: Tensor, plan: FitPlan, job: Job) -> None:
     """Stop a training that has diverged, while its weights are still good."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    size = torch.nn.utils.get_total_norm(gradients)  # the quickest of what sees every element
+    size = torch.nn.utils.get_total_norm(gradients)  # quick; and Adam keeps squares, like those in it
     for name, value in (("loss", loss), ("gradient", size)):
         if not math.isfinite(value.item()):
             raise _diverged(name, done, plan, job)

@@ -238,7 +238,7 @@ def test_a_dreams_score_does_not_depend_on_how_many_games_are_open(capsys, monke
         return dream(agent, lanes, *given)
 
     monkeypatch.setattr(Agent, "dream", watched)
-    words = "--task takecover --world dream --episodes 3 --horizon 40 --json".split()
+    words = ["--task", "takecover", "--world", "dream", "--episodes", "3", "--horizon", "40", "--json"]
     for lanes in ("1", "2", "32"):
         assert run_command("evaluate", [*words, "--lanes", lanes]) == 0
         returns.append(json.loads(capsys.readouterr().out)["returns"])
