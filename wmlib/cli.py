@@ -23,7 +23,7 @@ from wmlib.config import (
     makers,
 )
 from wmlib.envs.errors import GameError
-from wmlib.runtime.fields import ConfigError, check_counts, check_taus
+from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
 from wmlib.runtime.files import REFERENCE, ArtifactError
 from wmlib.task import Task, find_profile, find_task, task_names
 
@@ -51,7 +51,7 @@ class OnThisMachine:
     """How games are spread over this machine. It changes no result."""
 
     lanes: int = 32
-    """Games held open at once."""
+    """Games held open at once. (Dreams need little memory, and don't look at this.)"""
     workers: int = 0
     """Processes that run games; 0 takes one for each core."""
 
@@ -118,6 +118,7 @@ class TemperatureOptions(OnThisMachine, TableConfig):
     def __post_init__(self):
         OnThisMachine.__post_init__(self)
         TableConfig.__post_init__(self)
+        check_seed(self, "seed")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ class PlayOptions:
     """The game; by default the run's own, without a run carracing."""
 
     def __post_init__(self):
-        check_counts(self, steps=1, seed=0)
+        check_counts(self, steps=1)
+        check_seed(self, "seed")
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ def _evaluate(argv: list[str]) -> int:
     from wmlib.measure.evaluation import evaluate, evaluate_policy
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
+    from wmlib.worlds.dream import SIDE_BY_SIDE
 
     if options.policy != "agent":
         if options.run_dir:
@@ -252,7 +255,7 @@ def _evaluate(argv: list[str]) -> int:
     if options.world == "real":
         world = agent.real(config.episodes, options.machine, config.horizon, options.game)
     else:
-        lanes = options.machine.lanes_for(config.episodes)
+        lanes = min(config.episodes, SIDE_BY_SIDE)
         world = agent.dream(lanes, config.horizon, options.tau, options.end)
     with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)

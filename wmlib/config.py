@@ -20,6 +20,8 @@ from wmlib.runtime.fields import (
     check_counts,
     check_counts_or_all,
     check_range,
+    check_room,
+    check_seed,
     check_taus,
 )
 from wmlib.task import find_task
@@ -28,6 +30,8 @@ ITERATE_SEEDS = 500_000
 """Training seeds of the games that the agent plays in the stage iterate; explorers' seeds lie below."""
 VALIDATION_SEEDS = 1_000_000
 """Seeds below are for training; from here on for choosing between checkpoints."""
+FIDELITY_SEEDS = 1_500_000
+"""Validation seeds of the games by which a dream is judged; those that choose checkpoints lie below."""
 REPORTING_SEEDS = 2_000_000
 """Seeds from here on are for the scores we report, and for nothing else."""
 
@@ -221,6 +225,7 @@ class Validation:
 
     def __post_init__(self):
         check_counts(self, every=1, episodes=2, horizon=1)
+        check_room(self, VALIDATION_SEEDS, FIDELITY_SEEDS)
 
 
 @dataclass(frozen=True)
@@ -321,6 +326,7 @@ class IterateConfig:
 
     def __post_init__(self):
         check_counts(self, episodes=1, horizon=1)
+        check_room(self, ITERATE_SEEDS, VALIDATION_SEEDS)
         check_range(self, 0.0, 1.0, "noise", "share")
 
 
@@ -329,6 +335,7 @@ def check_scored_games(config: object) -> None:
     check_counts(config, episodes=1, first_seed=0)
     # Two episodes or more give a spread; one would be an anecdote.
     check(config, "episodes", config.episodes >= 2, "2 or more: a single game is an anecdote")
+    check_seed(config, "first_seed", config.episodes)
 
 
 @dataclass(frozen=True)
@@ -385,6 +392,7 @@ class FidelityConfig:
         check_taus(self, "taus", "tau")
         check(self, "controllers", self.controllers >= 2, "2 or more: one alone has no order")
         check_counts(self, episodes=2)
+        check_room(self, FIDELITY_SEEDS, REPORTING_SEEDS)
 
 
 @dataclass(frozen=True)
@@ -477,7 +485,7 @@ class RunConfig:
         players = (*task.explorers, "agent")
         rule = f"{', '.join(task.explorers)} or agent in {self.task}"
         check(self.collect, "policy", self.collect.policy in players, rule)
-        check_counts(self, seed=0)
+        check_seed(self, "seed")
         self._check_stages()
         if "iterate" in self.stages:
             fits = self.collect.first_seed + self.collect.episodes <= ITERATE_SEEDS

@@ -1,8 +1,9 @@
 """One fit loop for V and M: optimiser, schedule, progress, events, checkpoint, resume."""
 
+import copy
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
@@ -16,6 +17,7 @@ from wmlib.data.episodes import BothWays, EpisodeStore
 from wmlib.data.sequences import Blend, Sequences
 from wmlib.mdnrnn import MDNRNN, mdnrnn_loss
 from wmlib.runtime.device import best_device, keep_freed_memory, uses_bfloat16
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import expect, shapes_of
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
@@ -35,8 +37,15 @@ class FitPlan:
     anneal: bool
     precision: str
     clip: float = 0.0  # largest absolute value of a gradient's element; 0: no clipping
+    options: str = ""  # how the names of its options begin on the command line: --vae
     rows: int = 50  # events that are written
     checkpoints: int = 10  # checkpoints that are written
+
+    @property
+    def levers(self) -> str:
+        """The options that make its steps smaller, with their values."""
+        clip = f" or {self.options}.clip (now {self.clip:g})" if self.clip else ""
+        return f"{self.options}.learning-rate (now {self.learning_rate:g}){clip}"
 
 
 def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Job) -> None:
@@ -48,8 +57,13 @@ def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Jo
     Args:
         loss_of_step: step number to (loss, its parts by name).
         job: keeps weights and Adam's state.
+
+    Raises:
+        ConfigError: the loss or its gradient is not finite. The weights are those before that step, and
+            so is the checkpoint.
     """
     keep_freed_memory()
+    untrained = copy.deepcopy(model.state_dict())
     optimiser = torch.optim.Adam(model.parameters(), plan.learning_rate, fused=True)
     first = restore(model, optimiser, job)
     device = next(model.parameters()).device
@@ -71,6 +85,7 @@ def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Jo
                 loss, parts = loss_of_step(step)
             optimiser.zero_grad()
             loss.backward()
+            _check_finite(step, model, loss, plan, job)  # before the clip, which would hide an infinity
             if plan.clip:
                 torch.nn.utils.clip_grad_value_(model.parameters(), plan.clip)
             optimiser.step()
@@ -86,7 +101,58 @@ def fit(model: torch.nn.Module, loss_of_step: LossOfStep, plan: FitPlan, job: Jo
                 _save(model, optimiser, job, done)
             if stop.wanted:
                 break
+    _check_learned(model, untrained, loss_of_step, autocast, plan, job)
     model.eval()
+
+
+def _check_finite(done: int, model: torch.nn.Module, loss: Tensor, plan: FitPlan, job: Job) -> None:
+    """Stop a training that has diverged, while its weights are still good."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    size = torch.nn.utils.get_total_norm(gradients)  # quick; and Adam keeps squares, like those in it
+    for name, value in (("loss", loss), ("gradient", size)):
+        if not math.isfinite(value.item()):
+            raise _diverged(name, done, plan, job)
+
+
+def _diverged(name: str, done: int, plan: FitPlan, job: Job) -> ConfigError:
+    """What to raise where the loss, or the gradient, is not finite after so many steps."""
+    job.log.event(job.name, done, diverged=name)
+    remedy = f"lower {plan.levers} and run again: this training then starts from its beginning"
+    if done == 0:  # nothing has moved yet: its own steps can't be at fault
+        remedy = (
+            "what it learns from is at fault, or the weights it goes on from: lower the learning rate "
+            "of the training before it and run again"
+        )
+    return ConfigError(
+        f"{job.name}: the {name} is not finite after {done} of {plan.steps} steps; {remedy}"
+    )
+
+
+@torch.no_grad()
+def _check_learned(
+    model: torch.nn.Module,
+    untrained: dict[str, Tensor],
+    loss_of_step: LossOfStep,
+    autocast: AbstractContextManager,
+    plan: FitPlan,
+    job: Job,
+) -> None:
+    """A loss may be finite and absurd: say so if the last batch's is no lower than it was at first."""
+    learned, losses = copy.deepcopy(model.state_dict()), []
+    for weights in (untrained, learned):
+        model.load_state_dict(weights)
+        with autocast:
+            losses.append(loss_of_step(plan.steps - 1)[0].item())
+    before, after = losses
+    if not math.isfinite(after):
+        raise _diverged("loss", plan.steps, plan, job)
+    if not after >= before:
+        return
+    job.log.event(job.name, plan.steps, untrained=before, trained=after)
+    job.log.say(
+        f"{job.name}: warning: nothing was learned: the loss of the last batch is {after:.4g}, and was "
+        f"{before:.4g} before the training; lower {plan.levers} and run again"
+    )
 
 
 def learning_rate_at(step: int, plan: FitPlan) -> float:
@@ -158,7 +224,7 @@ def train_vae(frames: Frames, task: Task, config: VAEConfig, job: Job, start: VA
         )
         return loss, {"loss": loss, "squared_error": error, "kl": kl}
 
-    fit(vae, loss_of_step, _plan(config), job)
+    fit(vae, loss_of_step, _plan(config, "vae", job), job)
     return vae.cpu().float().to(memory_format=torch.channels_last).eval()
 
 
@@ -193,13 +259,15 @@ def train_mdnrnn(
             config,
         )
 
-    fit(mdnrnn, loss_of_step, _plan(config), job)
+    fit(mdnrnn, loss_of_step, _plan(config, "mdnrnn", job), job)
     return mdnrnn.cpu().float().eval()
 
 
-def _plan(config: VAEConfig | MDNRNNConfig) -> FitPlan:
+def _plan(config: VAEConfig | MDNRNNConfig, kind: str, job: Job) -> FitPlan:
+    """kind: vae or mdnrnn; in another stage than that, its options begin with the stage's name."""
     clip = config.clip if isinstance(config, MDNRNNConfig) else 0.0
-    return FitPlan(config.steps, config.learning_rate, config.anneal, config.precision, clip)
+    options = f"--{kind}" if job.name == kind else f"--{job.name}.{kind}"
+    return FitPlan(config.steps, config.learning_rate, config.anneal, config.precision, clip, options)
 
 
 @torch.inference_mode()

@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from wmlib.__main__ import COMMANDS
-from wmlib.agent import load_agent
-from wmlib.cli import run_command, run_options
+from wmlib.agent import Agent, load_agent
+from wmlib.cli import PlayOptions, TemperatureOptions, run_command, run_options
 from wmlib.data.episodes import EpisodeStore
+from wmlib.runtime.fields import ConfigError
 from wmlib.task import find_profile
 from wmlib.vae import to_images
 
@@ -225,6 +226,33 @@ def test_evaluate_in_the_dream(smoke_run):
     words = ["evaluate", "--run-dir", smoke_run, "--world", "dream", "--episodes", 3, "--horizon", 40]
     score = json.loads(wmlib(*words, "--json").stdout)
     assert score["world"] == "dream" and score["n"] == 3
+
+
+def test_a_dreams_score_does_not_depend_on_how_many_games_are_open(capsys, monkeypatch):
+    """Doom's agent in a dream of its own may die a tic later than beside others: a product of one row
+    rounds otherwise. So it is never the machine that says how many are dreamt side by side."""
+    widths, returns, dream = [], [], Agent.dream
+
+    def watched(agent, lanes, *given):
+        widths.append(lanes)
+        return dream(agent, lanes, *given)
+
+    monkeypatch.setattr(Agent, "dream", watched)
+    words = ["--task", "takecover", "--world", "dream", "--episodes", "3", "--horizon", "40", "--json"]
+    for lanes in ("1", "2", "32"):
+        assert run_command("evaluate", [*words, "--lanes", lanes]) == 0
+        returns.append(json.loads(capsys.readouterr().out)["returns"])
+    assert widths == [3, 3, 3] and returns[0] == returns[1] == returns[2]
+
+
+@pytest.mark.parametrize("options", [PlayOptions, TemperatureOptions])
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_is_checked_by_every_command_that_takes_one(options, seed):
+    with pytest.raises(
+        ConfigError, match=rf"^{options.__name__}\.seed is {seed}; .* 2,147,483,647 or less$"
+    ):
+        options(seed=seed)
+    options(seed=2**31 - 1)
 
 
 def test_play_writes_a_gif(tmp_path, smoke_run):

@@ -1,7 +1,10 @@
 """The fit loop, what V and M make of known data, and how much memory they take."""
 
 import contextlib
+import json
+import math
 import os
+import re
 import signal
 
 import numpy as np
@@ -9,9 +12,11 @@ import pytest
 import torch
 
 from benchmarks.training import STAGES, lay_out, peak
+from wmlib.cli import run_options
 from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.data.episodes import BothWays
 from wmlib.data.sequences import Sequences
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import ArtifactError, load_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog, read_events
@@ -102,6 +107,145 @@ def test_a_checkpoint_of_another_configuration_is_ignored(tmp_path):
     again = tiny_fit(path, digest="b")
     assert torch.equal(again.weight, tiny_fit(None).weight)
     assert load_tensors(path)[1] == {"digest": "b", "step": 20}
+
+
+# Trainings that diverge
+
+NOT_FINITE = [("loss", math.nan), ("loss", math.inf), ("gradient", math.inf), ("gradient", math.nan)]
+
+
+class Poisoned(torch.autograd.Function):
+    """The sum of the weights times 0, whose gradient is whatever one likes."""
+
+    @staticmethod
+    def forward(ctx, weight, gradient):
+        ctx.gradient = gradient
+        return 0 * weight.sum()
+
+    @staticmethod
+    def backward(ctx, above):
+        return torch.full((1, 4), ctx.gradient), None
+
+
+def diverging_fit(folder, what="", value=0.0, at=None):
+    """Twenty steps; in step `at` the loss, or the gradient alone, is of this value."""
+    torch.manual_seed(3)
+    model = torch.nn.Linear(4, 1)
+
+    def loss_of_step(step):
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        if step == at:
+            loss = loss + (value if what == "loss" else Poisoned.apply(model.weight, value))
+        return loss, {"loss": loss}
+
+    plan = FitPlan(20, 0.05, True, "float32", clip=1.0, options="--mdnrnn", checkpoints=10)
+    job = Job("mdnrnn", 1, RunLog(folder, quiet=True), folder / "check.safetensors", "a")
+    try:
+        fit(model, loss_of_step, plan, job)
+    finally:
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+    return kept
+
+
+@pytest.mark.parametrize(("what", "value"), NOT_FINITE)
+def test_it_stops_at_the_first_that_is_not_finite_before_the_weights_move(tmp_path, what, value):
+    path = tmp_path / "check.safetensors"
+    levers = r"lower --mdnrnn\.learning-rate \(now 0\.05\) or --mdnrnn\.clip \(now 1\) and run again"
+    left = None
+    for _ in range(2):  # the same command comes to the same point
+        with pytest.raises(
+            ConfigError, match=rf"^mdnrnn: the {what} is not finite after 7 of 20 .*{levers}"
+        ):
+            diverging_fit(tmp_path, what, value, at=7)
+        assert load_tensors(path)[1]["step"] == 6  # it refuses what is not finite
+        assert left in (None, path.read_bytes())
+        left = path.read_bytes()
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert rows[-1]["diverged"] == what and rows[-1]["step"] == 7
+    # What was kept is that of a training in which nothing happens, and leads to its end.
+    whole = diverging_fit(tmp_path / "whole")
+    resumed = diverging_fit(tmp_path)
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_its_weights_are_those_of_the_step_before(tmp_path, monkeypatch):
+    seen = []
+    step = torch.optim.Adam.step
+
+    def counted(self, *given):
+        seen.append(len(seen))
+        return step(self, *given)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+    with pytest.raises(ConfigError, match="after 3 of 20 steps"):
+        diverging_fit(tmp_path, "gradient", math.inf, at=3)
+    assert seen == [0, 1, 2]
+
+
+def test_what_is_not_finite_at_the_very_first_step_is_no_fault_of_its_own_learning_rate(tmp_path):
+    with pytest.raises(ConfigError, match=r"after 0 of 20 .*learning rate of the training before it"):
+        diverging_fit(tmp_path, "loss", math.nan, at=0)
+    assert not (tmp_path / "check.safetensors").exists()
+
+
+def test_the_options_that_it_names_are_those_of_the_stage(store, task, vae, monkeypatch):
+    """V and M, each in their own stage and in another one, with a learning rate that is too high."""
+    data, plans = encode_store(vae, store), []
+    monkeypatch.setattr("wmlib.training.fit", lambda model, loss, plan, job: plans.append(plan))
+    for stage in ("vae", "iterate"):
+        train_vae(store, task, VAEConfig(learning_rate=0.5), Job(stage))
+    for stage in ("mdnrnn", "iterate", "rounds"):
+        train_mdnrnn(data, task, MDNRNNConfig(learning_rate=0.5, clip=2.0), Job(stage))
+    named = [re.findall(r"(--\S+) \(now ([\d.]+)\)", plan.levers) for plan in plans]
+    clips = [[(f"--{stage}.clip", "2")] for stage in ("mdnrnn", "iterate.mdnrnn", "rounds.mdnrnn")]
+    assert [names[1:] for names in named] == [[], [], *clips]
+    assert [names[0] for names in named] == [
+        (f"--{stage}.learning-rate", "0.5")
+        for stage in ("vae", "iterate.vae", "mdnrnn", "iterate.mdnrnn", "rounds.mdnrnn")
+    ]
+    for option, value in (pair for names in named for pair in names):
+        config = run_options("run", ["--profile", "smoke", option, value]).config
+        for name in option.removeprefix("--").split("."):
+            config = getattr(config, name.replace("-", "_"))
+        assert config == float(value)
+
+
+def test_v_that_diverges_says_so_and_leaves_no_checkpoint_of_it(store, task, tmp_path):
+    config = VAEConfig(steps=8, batch_size=4, learning_rate=1.0, anneal=False, precision="float32")
+    job = Job("vae", 1, RunLog(quiet=True), tmp_path / "vae.safetensors", "a")
+    with pytest.raises(
+        ConfigError, match=r"^vae: the \w+ is not finite .* --vae\.learning-rate \(now 1\)"
+    ):
+        train_vae(store, task, config, job)
+    load_tensors(job.path)
+
+
+def test_a_loss_that_is_finite_and_absurd_is_told(tmp_path, capsys):
+    def trained(folder, rate):
+        torch.manual_seed(3)
+        model = torch.nn.Linear(4, 1)
+
+        def loss_of_step(step):
+            x = torch.randn(8, 4, generator=torch.Generator().manual_seed(step))
+            loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+            return loss, {"loss": loss}
+
+        before = loss_of_step(19)[0].item()
+        job = Job("vae", 1, RunLog(folder))
+        fit(model, loss_of_step, FitPlan(20, rate, False, "float32", options="--vae"), job)
+        return before, loss_of_step(19)[0].item()
+
+    before, after = trained(tmp_path / "good", 0.05)
+    assert after < before and "warning" not in capsys.readouterr().err
+    before, after = trained(tmp_path / "absurd", 50.0)
+    assert after > before
+    said = capsys.readouterr().err
+    assert f"is {after:.4g}, and was {before:.4g} before the training; lower --vae.learning-rate" in said
+    (row,) = [row for row in read_events(tmp_path / "absurd") if "trained" in row]
+    assert (row["untrained"], row["trained"]) == pytest.approx((before, after))
+    assert all("trained" not in row for row in read_events(tmp_path / "good"))
 
 
 def test_events_hold_means_since_the_last_row(tmp_path):

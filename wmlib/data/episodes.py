@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from wmlib.envs.frames import FRAME_SIZE
+from wmlib.runtime.fields import as_seed
 from wmlib.runtime.files import ArtifactError, load_json, map_array, save_json, save_tensors, sha256
 from wmlib.task import Task
 
@@ -76,14 +77,15 @@ class EpisodeStore:
 
     def add(self, episode: Episode, about: dict) -> None:
         """Write the episode, then enter it in the manifest: a kill between the two loses only it."""
-        path = self.folder / f"episode_{episode.seed:07d}.safetensors"
+        seed = as_seed(episode.seed)
+        path = self.folder / f"episode_{seed:07d}.safetensors"
         arrays = {
             "frames": torch.from_numpy(np.ascontiguousarray(episode.frames)),
             "actions": torch.from_numpy(np.asarray(episode.actions, np.float32)),
             "rewards": torch.from_numpy(np.asarray(episode.rewards, np.float32)),
         }
-        save_tensors(path, arrays, {"seed": episode.seed})
-        self.rows[episode.seed] = {
+        save_tensors(path, arrays, {"seed": seed})
+        self.rows[seed] = {
             "file": path.name,
             "length": len(episode),
             "return": round(float(np.sum(episode.rewards)), 4),

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from wmlib.envs.errors import GameDied
+from wmlib.runtime.fields import as_seed
 
 THRESHOLD = 1 / 3
 """An action beyond plus or minus this is a step to the side."""
@@ -69,7 +70,7 @@ class TakeCover:
     def reset(self, seed: int, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """A new game. The same seed and actions give the same pictures."""
         with self._alive():
-            self._game.set_seed(seed % 2**32)
+            self._game.set_seed(as_seed(seed))
             if self._game.is_running():
                 self._game.new_episode()
             else:

@@ -16,6 +16,7 @@ from torch import Tensor
 from wmlib.config import VALIDATION_SEEDS, Search, Validation
 from wmlib.controller import Controller
 from wmlib.evolution.space import SearchSpace
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import expect
 from wmlib.runtime.job import Job
 from wmlib.worlds.play import play
@@ -66,6 +67,7 @@ class Judge:
         """Test a controller (D,), and note in `progress` what came out."""
         seeds = VALIDATION_SEEDS + np.arange(self.plan.episodes)
         returns = self.play(params[None], seeds)
+        _check_finite(returns, generation, job)
         score = float(returns.mean())
         if score > progress.best_score:
             progress.best = params
@@ -83,6 +85,9 @@ def evolve(
         evaluate: scores candidates (P, D) on seeds (R,) or (P, R) in whatever world, to (P, R).
         job: keeps the fitnesses; pycma is brought back by telling it again what it was told.
         judge: tests the mean in the real game now and then. Without one the last mean is kept.
+
+    Raises:
+        ConfigError: a score is not finite. The checkpoint is that of the generation before.
     """
     progress = load_progress(search, space, job)
     strategy = _strategy(search, space.size, job.seed_of("cma"))
@@ -104,6 +109,7 @@ def evolve(
         for generation in range(first, search.generations):
             x = np.array(strategy.ask())
             returns = evaluate(space.params(x), generation_seeds(search, job, generation))  # (P, R)
+            _check_finite(returns, generation + 1, job)
             fitness = returns.mean(1) - search.weight_decay * np.square(x).mean(1)
             tell(x, fitness)
             progress.fitness.append(fitness)
@@ -118,6 +124,18 @@ def evolve(
             bar.update()
     progress.last = space.params(strategy.mean[None])[0]
     return progress
+
+
+def _check_finite(returns: np.ndarray, generation: int, job: Job) -> None:
+    """pycma would take a NaN for a score, and search on from it."""
+    if np.isfinite(returns).all():
+        return
+    job.log.event(job.name, generation, diverged="score")
+    stage = f"{job.name}." if job.name in ("iterate", "rounds") else ""  # they train an M of their own
+    raise ConfigError(
+        f"{job.name}: a score is not finite in generation {generation}: M foretells what can't be; "
+        f"train it anew with a lower --{stage}mdnrnn.learning-rate"
+    )
 
 
 def generation_seeds(search: Search, job: Job, generation: int) -> np.ndarray:

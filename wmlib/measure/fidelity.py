@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wmlib.agent import Agent
-from wmlib.config import VALIDATION_SEEDS, FidelityConfig, Machine
+from wmlib.config import FIDELITY_SEEDS, FidelityConfig, Machine
 from wmlib.controller import Controller
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
@@ -22,9 +22,6 @@ from wmlib.worlds.moments import memories
 from wmlib.worlds.play import play
 from wmlib.worlds.record import record
 from wmlib.worlds.world import World
-
-_FIRST_SEED = VALIDATION_SEEDS + 500_000
-"""Seeds from which nothing is chosen, and nothing reported as an agent's score."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +162,7 @@ def measure_fidelity(agent: Agent, config: FidelityConfig, machine: Machine, log
     Their seeds are validation seeds, but none by which a controller was chosen.
     """
     games, tau, C = config.episodes, config.tau, agent.controller
-    seeds = _FIRST_SEED + np.arange(games)
+    seeds = FIDELITY_SEEDS + np.arange(games)
     some = seeds[: max(2, games // 4)]
     with agent.real(games, machine) as real:
         data = record(real, C, agent.params.expand(games, -1), seeds, log=log)

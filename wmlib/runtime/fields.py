@@ -1,9 +1,14 @@
 """What the fields of a configuration may hold: a bad value fails when the object is made, by name."""
 
+import operator
 from typing import get_args, get_type_hints
 
 LOWEST_TAU, HIGHEST_TAU = 0.05, 10.0
 """Bounds of the temperature, wherever one is given."""
+
+HIGHEST_SEED = 2**31 - 1
+"""Bound of a seed, wherever one is given. Every generator and every game tells all seeds up to here
+apart; EnvPool takes none above."""
 
 
 class ConfigError(ValueError):
@@ -50,6 +55,35 @@ def check_choices(config: object) -> None:
         choices = get_args(hint)
         if choices and all(isinstance(choice, str) for choice in choices):
             check(config, name, getattr(config, name) in choices, f"one of: {', '.join(choices)}")
+
+
+def check_seed(config: object, name: str, count: int = 1) -> None:
+    """A field that holds a seed, or the first of so many."""
+    value = getattr(config, name)
+    fits = _is_count(value, 0) and value + count - 1 <= HIGHEST_SEED
+    last = "it" if count == 1 else f"the last of {count:,}"
+    check(config, name, fits, f"a whole number, 0 or more, and {last} {HIGHEST_SEED:,} or less")
+
+
+def check_room(config: object, first: int, end: int) -> None:
+    """A field `episodes`, of games whose seeds begin at `first` and have to stay below `end`."""
+    fits = config.episodes <= end - first
+    check(config, "episodes", fits, f"{end - first:,} or less: more seeds are not set apart for them")
+
+
+def as_seed(value: object) -> int:
+    """A seed as Python's own number: NumPy's whole numbers are taken too.
+
+    Raises:
+        ConfigError: it is not a whole number from 0 to `HIGHEST_SEED`.
+    """
+    try:
+        seed = operator.index(value)
+    except TypeError:
+        seed = -1
+    if not 0 <= seed <= HIGHEST_SEED:
+        raise ConfigError(f"the seed is {value!r}; it must be a whole number from 0 to {HIGHEST_SEED:,}")
+    return seed
 
 
 def _is_count(value: object, bound: int) -> bool:

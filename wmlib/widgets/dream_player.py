@@ -1,5 +1,6 @@
 """The dream player: a dream or the real game, to watch or to drive, frame by frame."""
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import traitlets
 
 from wmlib.agent import Agent
 from wmlib.runtime.device import one_thread
+from wmlib.runtime.fields import HIGHEST_TAU, LOWEST_TAU
 from wmlib.widgets.png import png
-from wmlib.widgets.session import Driver, Session, View, Where
+from wmlib.widgets.session import HIGHEST_HORIZON, Driver, Session, View, Where
 
 _NAMES = {"game": "the game", "dream": "the dream"}
 _SIGNS = {"left": "←", "up": "↑", "down": "↓", "right": "→"}
@@ -50,7 +52,8 @@ class DreamPlayer(ipywidgets.VBox):
     ):
         # Whoever drives is not to wait for a batch that is filled up.
         self.session = Session(agent, where, driver, seed, horizon, tau, chunk=1)
-        self.screens: set[str] = set()  # open in browsers
+        # Open in browsers, the newest last. A browser that crashes never says bye; some are enough.
+        self.screens: deque[str] = deque(maxlen=16)
         task = agent.task
         buttons = [[key, _SIGNS[key], does] for key, does in task.keys.items()]
         self.screen = _Screen(buttons=buttons, numbers=list(task.actions))
@@ -62,31 +65,42 @@ class DreamPlayer(ipywidgets.VBox):
         self.session.close()
         super().close()
 
-    def asked(self, _, message: dict, __) -> None:
-        """A screen's wish: a name, perhaps with what goes with it. Errors are shown where one looks."""
+    def asked(self, _, message: object, __) -> None:
+        """A screen's wish: {"from": the screen's name, "ask": what, "content": what goes with it}.
+
+        Errors are shown where one looks. What no screen of ours would say changes nothing.
+        """
+        screen = message.get("from") if isinstance(message, dict) else None
+        if not isinstance(screen, str) or len(screen) > 100:
+            return  # nobody to answer to
         try:
             with one_thread():
-                self._answer(message["from"], message["ask"], message.get("content", {}))
+                self._answer(screen, message.get("ask"), message.get("content", {}))
         except BaseException as error:  # a callback's exception would end in a log that nobody reads
             if not isinstance(error, ValueError):
                 self.session.close()  # the answer to half a step would pass for the next step's
-            self.screen.send({"to": message.get("from"), "error": f"{type(error).__name__}: {error}"})
+            self.screen.send({"to": screen, "error": f"{type(error).__name__}: {error}"})
             if not isinstance(error, Exception):  # the kernel was interrupted
                 raise
 
-    def _answer(self, screen: str, ask: str, content: dict) -> None:
+    def _answer(self, screen: str, ask: object, content: object) -> None:
+        if not isinstance(content, dict):
+            raise ValueError(f"{ask!r} comes with {content!r}, must be an object")
         if ask == "bye":
-            self.screens.discard(screen)
-            if not self.screens:  # the game's process is let go; the next screen starts it again
-                self.session.close()
+            self._leave(screen)
             return
         if ask == "hello":
             self.plain.layout.display = "none"
             if not self.screens:  # else: a second view of what the first one shows
                 self.session.reset()
-            self.screens.add(screen)
+            if screen not in self.screens:
+                self.screens.append(screen)
         elif ask == "step":
-            self.session.step(content["keys"])
+            keys = content.get("keys")
+            if not isinstance(keys, list):
+                raise ValueError(f"keys is {keys!r}, must be a list of those that are held")
+            # Arrows that the game has no use for are pressed, too.
+            self.session.step([key for key in self.session.agent.task.keys if key in keys])
         elif ask == "reset":
             self.session.reset()
         elif ask == "close eyes":
@@ -96,6 +110,13 @@ class DreamPlayer(ipywidgets.VBox):
         else:
             raise ValueError(f"{ask!r} is not something to ask")
         self._show(screen)
+
+    def _leave(self, screen: str) -> None:
+        """The last one lets the game's process go; the next screen starts it again."""
+        if screen in self.screens:
+            self.screens.remove(screen)
+            if not self.screens:
+                self.session.close()
 
     def _show(self, screen: str) -> None:
         view = self.session.view
@@ -120,6 +141,8 @@ class _PlainPlayer(ipywidgets.VBox):
     """The same with ipywidgets alone. Its Play button does not wait for us, but while we are busy
     ipywidgets keeps only its newest tick, so no queue builds up here either."""
 
+    _SETTINGS = ("where", "driver", "tau", "horizon")
+
     def __init__(self, session: Session):
         self.session = session
         self.held = {
@@ -137,11 +160,13 @@ class _PlainPlayer(ipywidgets.VBox):
         self.driver = ipywidgets.Dropdown(
             options=["agent", "you"], value=session.driver, description="driver"
         )
-        self.tau = ipywidgets.FloatSlider(
-            session.tau, min=0.1, max=2.0, step=0.05, description="τ", tooltip="temperature"
-        )
+        # Not a slider: a tau beyond its ends would be shown as one of them.
+        self.tau = ipywidgets.BoundedFloatText(
+            session.tau, min=LOWEST_TAU, max=HIGHEST_TAU, step=0.05, description="τ",
+            tooltip="temperature",
+        )  # fmt: skip
         self.horizon = ipywidgets.BoundedIntText(
-            session.horizon, min=1, max=10_000, description="frames", tooltip="at most"
+            session.horizon, min=1, max=HIGHEST_HORIZON, description="frames", tooltip="at most"
         )
         self.ticks = ipywidgets.Play(min=0, max=10**6, interval=80, show_repeat=False)
         self.pictures = ipywidgets.HBox()
@@ -150,7 +175,7 @@ class _PlainPlayer(ipywidgets.VBox):
             button.on_click(lambda _, act=act: self._draw(act))
         self.eyes.on_click(lambda _: self._draw(session.close_eyes))
         self.ticks.observe(lambda change: change["new"] and self._draw(self._step), "value")
-        for name in ("where", "driver", "tau", "horizon"):
+        for name in self._SETTINGS:
             getattr(self, name).observe(
                 lambda change, name=name: self._change(name, change["new"]), "value"
             )
@@ -166,7 +191,8 @@ class _PlainPlayer(ipywidgets.VBox):
         return self.session.step([key for key, button in self.held.items() if button.value])
 
     def _change(self, name: str, value: str | float) -> None:
-        self._draw(lambda: self.session.change(**{name: value}))
+        if value != self.session.settings[name]:  # else it was us who set the control
+            self._draw(lambda: self.session.change(**{name: value}))
 
     def _draw(self, act: Callable[[], View]) -> None:
         """Do something, and show what came of it, or what went wrong."""
@@ -176,6 +202,9 @@ class _PlainPlayer(ipywidgets.VBox):
         except Exception as error:
             self.caption.value = f"{type(error).__name__}: {error}"
             return
+        finally:
+            for name in self._SETTINGS:  # a notebook's cell may have changed the session
+                getattr(self, name).value = self.session.settings[name]
         if len(self.pictures.children) != len(view.worlds):
             self.pictures.children = [ipywidgets.Image(format="png") for _ in view.worlds]
         said = [f"frame {view.t}"]

@@ -8,15 +8,22 @@ from wmlib.widgets.png import png
 
 
 class Film(ipywidgets.VBox):
-    """Frames (T, height, width, 3) uint8, one caption each.
+    """Frames (T, height, width, 3) uint8, one or more, with a caption each.
 
     Moving the slider sets the picture's value and nothing else: no plotting, no printing, so that it
     works the same in every notebook front end.
+
+    Raises:
+        ValueError: there is no frame, or there are more captions than frames, or fewer.
     """
 
     def __init__(self, frames: np.ndarray, captions: list[str] | None = None, scale: int = 4):
         self.frames, self.scale = frames, scale
-        self.captions = captions or [f"frame {t}" for t in range(len(frames))]
+        if not len(frames):
+            raise ValueError("there are no frames: a film needs one or more")
+        self.captions = [f"frame {t}" for t in range(len(frames))] if captions is None else captions
+        if len(self.captions) != len(frames):
+            raise ValueError(f"{len(frames)} frames and {len(self.captions)} captions: each needs one")
         last = len(frames) - 1
         self.slider = ipywidgets.IntSlider(0, 0, last, description="frame")
         self.play = ipywidgets.Play(min=0, max=last, interval=60)

@@ -22,9 +22,14 @@ class LatentExplorer(ipywidgets.VBox):
 
     Args:
         frames: real frames (n, 64, 64, 3) uint8, to start from, and to know how far each element moves.
+
+    Raises:
+        ValueError: there are fewer than two frames.
     """
 
     def __init__(self, vae: VAE, frames: np.ndarray, seed: int = 0):
+        if len(frames) < 2:
+            raise ValueError(f"frames holds {len(frames)}; to walk from one to another takes 2 or more")
         self.vae, self.frames = vae, frames
         with torch.inference_mode():
             images = to_images(torch.from_numpy(frames))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wmlib.agent import Agent
 from wmlib.config import Machine
-from wmlib.runtime.fields import HIGHEST_TAU, LOWEST_TAU
+from wmlib.runtime.fields import HIGHEST_SEED, HIGHEST_TAU, LOWEST_TAU
 from wmlib.vae import to_images
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.perception import CHUNK
@@ -20,6 +20,9 @@ from wmlib.worlds.world import World
 
 Where = Literal["dream", "game", "both"]
 Driver = Literal["agent", "you"]
+
+HIGHEST_HORIZON = 10_000
+"""Frames that a session shows at most."""
 
 _PARTED_FOR = 10
 """Frames in a row that the dream has to be beside the game before it counts as parted."""
@@ -34,21 +37,25 @@ class _Between:
 
     def __contains__(self, value: object) -> bool:
         kind = numbers.Integral if isinstance(self.low, int) else numbers.Real
-        return isinstance(value, kind) and self.low <= value <= self.high
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        return fits and self.low <= value <= self.high
 
     def __str__(self) -> str:
         return f"{'whole, ' if isinstance(self.low, int) else ''}from {self.low} to {self.high}"
 
 
 _ALLOWED: dict[str, Container] = {
-    "where": get_args(Where), "driver": get_args(Driver), "seed": _Between(0, 2**31 - 1),
-    "horizon": _Between(1, 10_000), "tau": _Between(LOWEST_TAU, HIGHEST_TAU),
+    "where": get_args(Where), "driver": get_args(Driver), "seed": _Between(0, HIGHEST_SEED),
+    "horizon": _Between(1, HIGHEST_HORIZON), "tau": _Between(LOWEST_TAU, HIGHEST_TAU),
 }  # fmt: skip
 
 
-def _check(name: str, value: object) -> None:
-    if value not in _ALLOWED[name]:
-        raise ValueError(f"{name} is {value!r}, must be {_ALLOWED[name]}")
+def _allowed(name: str, value: str | float) -> str | float:
+    """The value, a number as Python's own: settings go to the browser as JSON."""
+    allowed = _ALLOWED[name]
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}, must be {allowed}")
+    return type(allowed.low)(value) if isinstance(allowed, _Between) else value
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,12 @@ class Session:
     ):
         horizon = agent.task.horizon if horizon is None else horizon
         chosen = {"where": where, "driver": driver, "seed": seed, "horizon": horizon, "tau": tau}
-        for name, value in chosen.items():
-            _check(name, value)
+        chosen = {name: _allowed(name, value) for name, value in chosen.items()}
         self.agent, self.chunk = agent, chunk
-        self.where, self.driver, self.seed, self.horizon = where, driver, seed, horizon
         self.game: RealWorld | None = None
-        self.dream = agent.dream(1, horizon, tau)
+        self.dream = agent.dream(1)
+        for name, value in chosen.items():
+            setattr(self, name, value)
         with torch.inference_mode():
             self._nothing = agent.vae.decode(torch.zeros(1, agent.task.z_size))
         self.view = self.reset()
@@ -138,12 +145,15 @@ class Session:
     def tau(self, value: float) -> None:
         self.dream.imagination.tau = value
 
-    def change(self, **choices: str | float) -> View:
-        """Set where, driver, seed, horizon or tau. The first, the seed and the horizon begin anew."""
-        for name, value in choices.items():
-            if name not in self.settings:
-                raise ValueError(f"there is no {name!r} to set; there are: {', '.join(self.settings)}")
-            _check(name, value)
+    def change(self, /, **choices: str | float) -> View:
+        """Set where, driver, seed, horizon or tau. The first, the seed and the horizon begin anew.
+
+        Raises:
+            ValueError: naming what can't be set; then nothing is.
+        """
+        for name in choices.keys() - _ALLOWED.keys():
+            raise ValueError(f"there is no {name!r} to set; there are: {', '.join(_ALLOWED)}")
+        choices = {name: _allowed(name, value) for name, value in choices.items()}
         for name, value in choices.items():
             setattr(self, name, value)
         return self.view if choices.keys() <= {"driver", "tau"} else self.reset()

@@ -45,7 +45,13 @@ def _pair(game: Step, dream: Step, scale: int = 3) -> Image.Image:
 
 
 def write_gif(pictures: list[Image.Image], path: Path, seconds_per_frame: float = 0.04) -> None:
-    """Write an animated GIF, whole or not at all."""
+    """Write an animated GIF, whole or not at all.
+
+    Raises:
+        ValueError: there is no picture.
+    """
+    if not pictures:
+        raise ValueError("there are no pictures: an animation needs one or more")
     with whole_file(path) as temporary:
         pictures[0].save(
             temporary,

@@ -9,17 +9,28 @@ from torch import Tensor
 
 from wmlib.config import End
 from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.fields import as_seed
 from wmlib.vae import VAE, sample_z, to_frames
 from wmlib.worlds.imagination import Imagination
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.world import Lanes
+
+SIDE_BY_SIDE = 32
+"""Lanes of the dreams in which an agent is scored. No machine has a say in it: another number rounds
+otherwise, and a dream's score may then be another (see `DreamWorld`)."""
 
 
 class DreamWorld(Lanes):
     """M's imagination as a game (section 4).
 
     All that is random in a dream follows from its seed, so that candidates in dreams of one seed meet
-    the same noise.
+    the same noise. Dreams of different seeds never meet the same noise at the same time.
+
+    Only dreams that go on are computed, all in one product, and how a product rounds may depend on how
+    many rows it has. So how a dream ends may depend on how many lanes there are, and on when the others
+    end: the same dreams in as many lanes give the same scores, but one of them alone may end otherwise.
+    (A real game does not, see `CHUNK` in `wmlib.worlds.perception`. A generation of dreams in batches of
+    that size would take twice as long.)
 
     Args:
         lanes: dreams that run side by side.
@@ -67,7 +78,7 @@ class DreamWorld(Lanes):
         chosen = self._chosen(options)
         begun: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # lanes of one seed begin alike
         for lane in np.flatnonzero(chosen):
-            self._seeds[lane] = number = int(seed[lane])
+            self._seeds[lane] = number = as_seed(seed[lane])
             if number not in begun:
                 begun[number] = self._first(number)
             self._z[lane], self._h[lane], self._c[lane] = begun[number]
@@ -147,6 +158,7 @@ class DreamWorld(Lanes):
         if (seed, block) not in self._noise:
             # Only blocks in use are kept; lanes move on together, or nearly so.
             self._noise = {k: v for k, v in self._noise.items() if k[0] != seed or k[1] >= block}
+            # torch takes 32 bits of this. 1009 is odd, so of one block no two seeds have the same.
             generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
             shape = (self._BLOCK, self.task.z_size)
             uniform = torch.rand(shape, generator=generator)

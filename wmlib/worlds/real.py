@@ -8,6 +8,7 @@ from torch import Tensor
 
 from wmlib.envs.games import GameKind, GameSpec, open_games
 from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.fields import as_seed
 from wmlib.vae import VAE
 from wmlib.worlds.perception import CHUNK, Perception
 from wmlib.worlds.world import Lanes
@@ -29,7 +30,8 @@ class FrameWorld(Lanes):
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
         """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
         chosen = self._chosen(options)
-        self.frames = self.games.reset([s if c else None for s, c in zip(seed, chosen, strict=True)])
+        seeds = [as_seed(s) if c else None for s, c in zip(seed, chosen, strict=True)]
+        self.frames = self.games.reset(seeds)
         self._begin(chosen)
         return self.frames, {}
 

@@ -8,8 +8,8 @@ disabled, so that who acts, evolves or evaluates need never ask which one it is 
 The order inside a step: C acts on (z_t, h_t); the world moves; M advances once with (z_t, a_t), which
 gives h_{t+1}; and z_{t+1} is there. See `tests/unit/worlds/test_world.py` for the alignment.
 
-A world has *lanes*: places in which an episode runs, side by side. How many there are changes the speed,
-never a score.
+A world has *lanes*: places in which an episode runs, side by side. How many there are changes the speed;
+in the game never a score, in a dream sometimes (see `DreamWorld`).
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class World(Protocol):
         """Start lanes anew: all, or those in options["reset_mask"] (bool).
 
         Args:
-            seed: one for each lane; those of lanes that go on are not looked at.
+            seed: one for each lane, 0 to 2,147,483,647; those of lanes that go on are not looked at.
 
         Returns:
             what is seen in each lane, features (lanes, F) or frames (lanes, 64, 64, 3); and {}.

@@ -20,6 +20,13 @@ def test_what_goes_in_comes_out(store, make_episode):
     again.verify()
 
 
+def test_a_seed_may_be_numpys(store, make_episode):
+    store.add(make_episode(np.int64(12), 5), {"digest": ""})
+    again = EpisodeStore(store.folder)
+    assert again.seeds == [3, 5, 9, 12] and again.path(12).name == "episode_0000012.safetensors"
+    again.verify()
+
+
 def test_frames_are_mapped_not_read(store):
     assert isinstance(store.frames(9), np.memmap)
 

@@ -14,6 +14,7 @@ from wmlib.envs.errors import GameDied
 from wmlib.envs.frames import to_frame
 from wmlib.envs.games import Games
 from wmlib.envs.takecover import TakeCover
+from wmlib.runtime.fields import ConfigError
 from wmlib.task import find_task
 
 SPEC = find_task("takecover").game()
@@ -69,6 +70,12 @@ def test_a_used_game_begins_like_a_new_one(game):
     other = TakeCover(resolution="160x120")
     assert other.reset(seed=SEED)[0].shape == (100, 160, 3)
     other.close()
+
+
+@pytest.mark.parametrize("seed", [2**32 + SEED, -1])
+def test_no_seed_is_taken_for_another(game, seed):
+    with pytest.raises(ConfigError, match=r"^the seed is .* from 0 to 2,147,483,647$"):
+        game.reset(seed=seed)
 
 
 @pytest.mark.parametrize("options", [{"skill": 6}, {"resolution": "8x8"}])

@@ -8,7 +8,10 @@ import torch
 from wmlib.config import VALIDATION_SEEDS, Search, Validation
 from wmlib.evolution.cmaes import Judge, evolve, generation_seeds
 from wmlib.evolution.space import SearchSpace
+from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import load_tensors
 from wmlib.runtime.job import Job
+from wmlib.runtime.log import RunLog, read_events
 from wmlib.runtime.seeds import seed_of
 
 JOB = Job("dream")
@@ -146,3 +149,32 @@ def test_without_a_judge_the_last_mean_is_kept(space):
         for p in (space.params(np.zeros((1, space.size)))[0], progress.best)
     )
     assert end < start
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_stops_it_before_pycma_is_told(tmp_path, space, value):
+    calls = 0
+
+    def diverging(params, seeds):
+        nonlocal calls
+        calls += 1
+        returns = bowl(params, seeds)
+        if calls == 3:
+            returns[2, 1] = value
+        return returns
+
+    job = Job("rounds", 1, RunLog(tmp_path, quiet=True), tmp_path / "state.safetensors")
+    where = r"^rounds: a score is not finite in generation 3: .* --rounds\.mdnrnn\.learning-rate$"
+    with pytest.raises(ConfigError, match=where):
+        evolve(small(), space, diverging, job)
+    assert load_tensors(job.path)[1]["generations"] == 2
+    assert read_events(tmp_path)[-1]["diverged"] == "score"
+    resumed, whole = (evolve(small(), space, bowl, each) for each in (job, Job("rounds")))
+    np.testing.assert_array_equal(resumed.fitness, whole.fitness)
+
+
+def test_a_test_that_is_not_finite_chooses_nothing(space):
+    nowhere = judge(lambda params, seeds: np.full((1, 3), np.nan))
+    where = r"^dream: .* generation 0: .* --mdnrnn\.learning-rate$"
+    with pytest.raises(ConfigError, match=where):
+        evolve(small(), space, bowl, JOB, nowhere)

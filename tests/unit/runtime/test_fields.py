@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from wmlib.runtime.fields import (
+    HIGHEST_SEED,
     HIGHEST_TAU,
     LOWEST_TAU,
     ConfigError,
+    as_seed,
     check,
     check_choices,
     check_counts,
     check_counts_or_all,
     check_range,
+    check_room,
+    check_seed,
     check_taus,
 )
 
@@ -67,3 +72,39 @@ def test_a_choice_is_one_of_those_its_type_names():
     check_choices(Plan(end="sampled"))
     with pytest.raises(ConfigError, match=r"Plan\.end is 'late'; it must be one of: cutoff, sampled"):
         check_choices(Plan(end="late"))
+
+
+@pytest.mark.parametrize("value", [-1, 2**31, 2**44, 2**63, 2**64, 10**30, 1.0, True, None, "3"])
+def test_a_seed_is_a_whole_number_up_to_one_bound(value):
+    for fits in (0, HIGHEST_SEED):
+        check_seed(Plan(count=fits), "count")
+    with pytest.raises(
+        ConfigError, match=r"^Plan\.count is .* 0 or more, and it 2,147,483,647 or less$"
+    ):
+        check_seed(Plan(count=value), "count")
+
+
+def test_the_last_of_several_seeds_is_within_the_bound_too():
+    check_seed(Plan(count=HIGHEST_SEED - 9), "count", 10)
+    for first, count in ((HIGHEST_SEED - 8, 10), (0, 10**30)):
+        with pytest.raises(ConfigError, match=f"the last of {count:,} 2,147,483,647 or less"):
+            check_seed(Plan(count=first), "count", count)
+
+
+def test_games_have_to_fit_between_two_seeds():
+    @dataclass
+    class Games:
+        episodes: int
+
+    check_room(Games(500), 1500, 2000)
+    with pytest.raises(ConfigError, match=r"^Games\.episodes is 501; it must be 500 or less: "):
+        check_room(Games(501), 1500, 2000)
+
+
+def test_a_seed_may_be_numpys_and_becomes_pythons():
+    for value in (7, np.int64(7), np.uint8(7), np.array(7)):
+        assert as_seed(value) == 7 and type(as_seed(value)) is int
+    assert as_seed(HIGHEST_SEED) == HIGHEST_SEED
+    for value in (-1, 2**31, 10**30, 7.0, np.float64(7), None, "7"):
+        with pytest.raises(ConfigError, match=r"^the seed is .* from 0 to 2,147,483,647$"):
+            as_seed(value)

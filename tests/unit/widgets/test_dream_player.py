@@ -109,6 +109,80 @@ def test_what_goes_wrong_is_told_to_the_screen(player, wish):
     assert content["to"] == "me" and "Error: " in content["error"]
 
 
+MALFORMED = [
+    {}, {"ask": "fly"}, {"ask": None}, {"ask": ["step"]},
+    {"ask": "step"}, {"ask": "step", "content": {}},
+    {"ask": "step", "content": None}, {"ask": "step", "content": [1]},
+    {"ask": "step", "content": {"keys": "up"}}, {"ask": "step", "content": {"keys": 3}},
+    {"ask": "change", "content": {"speed": 1}}, {"ask": "change", "content": {"self": 1}},
+    {"ask": "change", "content": {"tau": float("nan")}}, {"ask": "change", "content": {"tau": "hot"}},
+    {"ask": "change", "content": {"seed": True}}, {"ask": "change", "content": {"horizon": 10**400}},
+    {"ask": "change", "content": {"where": {}}}, {"ask": "change", "content": {"where": "game", "x": 1}},
+    {"ask": "hello", "content": "world"}, {"ask": "close eyes"},
+]  # fmt: skip
+
+
+def test_a_malformed_message_is_answered_and_ends_nothing(player, monkeypatch):
+    ask(player, "hello")
+    ask(player, "step", keys=[])
+    monkeypatch.setattr(player.session, "close", lambda: pytest.fail("the session was closed"))
+    before = player.session.settings
+    for message in MALFORMED:
+        player.asked(None, {"from": "me"} | message, [])
+        content, _ = player.sent[-1]
+        assert content["to"] == "me" and content["error"].startswith("ValueError: "), message
+        assert player.session.view.t == 1 and player.session.settings == before, message
+    monkeypatch.undo()
+    assert ask(player, "step", keys=[])[0]["t"] == 2
+
+
+@pytest.mark.parametrize(
+    "message", [None, "step", [], 3, {"ask": "reset"}, {"from": 3, "ask": "reset"},
+                {"from": ["me"], "ask": "reset"}, {"from": "x" * 101, "ask": "hello"}],
+)  # fmt: skip
+def test_who_does_not_say_who_asks_gets_no_answer(player, message):
+    ask(player, "hello")
+    ask(player, "step", keys=[])
+    count = len(player.sent)
+    player.asked(None, message, [])
+    assert len(player.sent) == count and player.session.view.t == 1 and list(player.screens) == ["me"]
+
+
+def test_keys_that_the_game_does_not_know_are_not_held(player):
+    ask(player, "hello")
+    ask(player, "change", driver="you")
+    content, _ = ask(player, "step", keys=["up", "fire", 3, None, [], {}, float("nan")])
+    assert content["action"] == [0.0, 0.5, 0.0]
+
+
+def test_screens_that_never_said_bye_are_not_remembered_for_ever(player, monkeypatch):
+    closed = []
+    monkeypatch.setattr(player.session, "close", lambda: closed.append(True))
+    for number in range(50):
+        player.asked(None, {"from": f"screen {number}", "ask": "hello"}, [])
+        player.asked(None, {"from": f"screen {number}", "ask": "hello"}, [])
+    assert list(player.screens) == [f"screen {number}" for number in range(34, 50)]
+    player.asked(None, {"from": "screen 3", "ask": "bye"}, [])  # forgotten
+    for screen in list(player.screens):
+        assert not closed
+        player.asked(None, {"from": screen, "ask": "bye"}, [])
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.07, 1.234, 2.5, 10.0])
+def test_the_plain_player_shows_the_sessions_settings_whoever_set_them(agent, tau):
+    player = DreamPlayer(agent, tau=tau, horizon=30)
+    plain, session = player.plain, player.session
+    assert (plain.tau.value, plain.horizon.value, session.tau) == (tau, 30, tau)
+    session.change(tau=0.5, driver="you", horizon=9)
+    plain.step.click()
+    shown = [getattr(plain, name).value for name in ("where", "driver", "tau", "horizon")]
+    assert shown == ["dream", "you", 0.5, 9] and session.view.t == 1
+    plain.tau.value = tau
+    assert session.tau == tau and session.view.t == 1
+    player.close()
+
+
 def test_the_plain_player_plays_too(player):
     plain = player.plain
     plain.step.click()

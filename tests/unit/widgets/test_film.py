@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from wmlib.widgets.film import Film
@@ -27,3 +28,12 @@ def test_a_films_captions_are_read_out_with_their_frames():
     assert film.caption.value == "begin" and film.access.pictures == ["begin"]
     film.show(2)
     assert film.caption.value == "end" and film.access.pictures == ["end"]
+
+
+def test_a_film_without_frames_or_with_other_captions_is_refused_by_number():
+    with pytest.raises(ValueError, match=r"^there are no frames: a film needs one or more$"):
+        Film(np.zeros((0, 4, 4, 3), np.uint8))
+    for captions in ([], ["begin"], ["begin", "middle", "end"]):
+        with pytest.raises(ValueError, match=f"^2 frames and {len(captions)} captions"):
+            Film(np.zeros((2, 4, 4, 3), np.uint8), captions)
+    assert Film(np.zeros((1, 4, 4, 3), np.uint8)).slider.max == 0

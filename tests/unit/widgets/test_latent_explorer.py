@@ -84,3 +84,11 @@ def test_every_control_has_a_name_that_can_be_read_out(agent, frames):
     explorer = LatentExplorer(agent.vae, frames)
     assert all(s.description for s in [*explorer.sliders.values(), explorer.walk])
     assert len(explorer.access.pictures) == len(explorer.pictures) and all(explorer.access.pictures)
+
+
+def test_one_frame_is_no_walk_and_two_are(agent, frames):
+    for few in (frames[:0], frames[:1]):
+        with pytest.raises(ValueError, match=f"^frames holds {len(few)}; .* takes 2 or more$"):
+            LatentExplorer(agent.vae, few)
+    explorer = LatentExplorer(agent.vae, frames[:2])
+    assert {explorer.here, explorer.there} == {0, 1}

@@ -1,5 +1,7 @@
 """A session plays what the worlds play: its sums are those of `play`, its pictures those of V."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -112,8 +114,13 @@ def test_the_world_and_the_track_begin_anew_the_temperature_does_not(agent):
 
 @pytest.mark.parametrize(
     "choice",
-    [{"where": "moon"}, {"driver": "me"}, {"seed": -1}, {"seed": 1.5}, {"horizon": 0}, {"tau": 0}],
-)
+    [
+        {"where": "moon"}, {"where": ["game"]}, {"where": None}, {"driver": "me"},
+        {"driver": float("nan")}, {"seed": -1}, {"seed": 1.5}, {"seed": 2**31}, {"seed": True},
+        {"seed": "3"}, {"horizon": 0}, {"horizon": 10_001}, {"horizon": {}}, {"tau": 0},
+        {"tau": float("nan")}, {"tau": True},
+    ],
+)  # fmt: skip
 def test_what_cannot_be_set_is_refused_by_name_and_changes_nothing(agent, choice):
     session = Session(agent, "dream", seed=SEED, horizon=9)
     session.step()
@@ -122,6 +129,23 @@ def test_what_cannot_be_set_is_refused_by_name_and_changes_nothing(agent, choice
     with pytest.raises(ValueError, match=f"^{name} is .*, must be "):
         session.change(**choice)
     assert session.settings == before and session.view.t == 1
+
+
+def test_what_is_no_setting_cannot_be_set(agent):
+    session = Session(agent, "dream", seed=SEED, horizon=9)
+    session.step()
+    for choices in ({"self": 1}, {"t": 3}, {"tau": 2.0, "view": None}):
+        with pytest.raises(ValueError, match=r"^there is no .* to set; there are: where, driver, seed"):
+            session.change(**choices)
+    assert session.view.t == 1 and session.tau == 1.0
+
+
+def test_numpys_numbers_become_pythons_which_the_browser_can_be_told(agent):
+    session = Session(agent, "dream", seed=np.int64(SEED), horizon=np.int32(9), tau=np.float32(0.5))
+    plain = {"where": "dream", "driver": "agent", "seed": SEED, "horizon": 9, "tau": 0.5}
+    assert json.loads(json.dumps(session.settings)) == plain
+    session.change(seed=np.uint16(3), horizon=np.int64(8), tau=np.float64(2.0))
+    assert json.loads(json.dumps(session.settings)) == plain | {"seed": 3, "horizon": 8, "tau": 2.0}
 
 
 def test_a_world_that_is_none_is_refused_at_once(agent):

@@ -69,3 +69,9 @@ def test_a_gif_is_whole_or_is_not_there(tmp_path):
     with pytest.raises(AttributeError):
         write_gif(broken, tmp_path / "x.gif")
     assert not list(tmp_path.iterdir())
+
+
+def test_without_pictures_there_is_no_gif(tmp_path):
+    with pytest.raises(ValueError, match=r"^there are no pictures: an animation needs one or more$"):
+        write_gif([], tmp_path / "x.gif")
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from wmlib.mdnrnn import MDNRNN, sample_mixture
+from wmlib.runtime.fields import ConfigError
 from wmlib.task import find_task
 from wmlib.vae import to_frames
 from wmlib.worlds.dream import DreamWorld
@@ -59,6 +60,22 @@ def test_its_noise_is_even_and_normal_and_new_at_every_step(mdnrnn, starts):
         assert len(drawn.unique()) > 0.99 * drawn.numel()  # no step and no seed repeats another's
         assert drawn.mean().item() == pytest.approx(mean, abs=0.05)
         assert drawn.std().item() == pytest.approx(deviation, rel=0.05)
+
+
+def test_seeds_far_apart_meet_other_noise_and_too_far_apart_there_is_no_dream(mdnrnn, starts):
+    with torch.no_grad():
+        mdnrnn.head.bias[-1] = -20.0
+    world = DreamWorld(mdnrnn, starts, lanes=6)
+    world.imagination = heard = Overheard(world.imagination)
+    world.reset(seed=[5, 5 + 2**22, 5 + 2**30, 2**31 - 1, np.int64(6), np.uint8(6)])
+    for _ in range(60):  # of two blocks of noise
+        world.step(torch.zeros(6, 3))
+    normal = torch.stack([given[4] for given in heard.given], 1).flatten(1)  # (6, 60 Z)
+    alike = normal.corrcoef().abs() > 0.5
+    assert alike.sum() == 6 + 2 and alike[4, 5]  # each with itself, and the two of one seed
+    for seed in (5 + 2**44, -1, 2.0):
+        with pytest.raises(ConfigError, match=r"the seed is .* from 0 to 2,147,483,647"):
+            world.reset(seed=[seed] * 6)
 
 
 def test_dreams_of_one_seed_share_their_luck(mdnrnn, starts):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from wmlib.envs.games import GameSpec
+from wmlib.runtime.fields import ConfigError
 from wmlib.worlds.dream import DreamWorld
 from wmlib.worlds.real import FrameWorld, RealWorld
 
@@ -147,3 +148,13 @@ def test_a_lane_that_is_stopped_is_neither_ended_nor_cut(counted):
     assert [row[0] for row in seen] == [[0, 1, 0]] * 3 + [[0, 0, 0]]
     assert [row[1] for row in seen] == [[0] * 3] * 4
     assert [row[2] for row in seen] == [[0] * 3] * 2 + [[0, 1, 0]] + [[0] * 3]
+
+
+def test_a_games_seed_may_be_numpys_and_is_looked_at_only_where_one_begins(counted):
+    frames, _ = counted.reset(seed=np.array([7, 8, 9]))
+    assert frames[:, 0, 0, 0].tolist() == [7, 8, 9]
+    only = {"reset_mask": np.array([True, False, False])}
+    assert counted.reset(seed=[3, None, 2**64], options=only)[0][:, 0, 0, 0].tolist() == [3, 8, 9]
+    for seed in (2**32 + 3, -1, None):
+        with pytest.raises(ConfigError, match=r"the seed is .* from 0 to 2,147,483,647"):
+            counted.reset(seed=[seed, 8, 9])
