@@ -36,7 +36,8 @@ lab: setup       ## open JupyterLab on the first notebook
 test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	WMLIB_PROFILE=smoke $(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -rs
+	WMLIB_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest notebooks tests -n 2 --dist loadgroup \
+	  --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -rs
 
 storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how each ended
 	$(BIN)/python tests/faults/storm.py

@@ -1,5 +1,6 @@
 """Small, real things that many tests need: an untrained V and M, and a folder with episodes."""
 
+import functools
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from wmlib.config import ControllerConfig
 from wmlib.controller import Controller
@@ -78,22 +80,48 @@ def store(tmp_path):
     return store
 
 
-def run_smoke(folder, *options):
+def pytest_collection_modifyitems(items):
+    """What belongs on one worker: a file, whose fixtures are made once; and all notebooks, which go on
+    from what those before them left in the course's run folder."""
+    for item in items:
+        file, _, rest = item.nodeid.partition("::")
+        alone = rest if file.endswith("test_alone.py") else ""  # each takes a minute
+        group = "notebooks" if file.startswith("notebooks/") else file + alone
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, worker_id):
+    """made_once(name, make): the folder `name`, filled by make(folder) for all workers together."""
+    root = tmp_path_factory.getbasetemp()
+    root = root if worker_id == "master" else root.parent
+
+    def made(name, make):
+        folder, ready = root / name, root / f"{name}.ready"
+        with FileLock(root / f"{name}.lock"):
+            if not ready.exists():
+                make(folder)
+                ready.touch()
+        return folder
+
+    return made
+
+
+def run_smoke(folder, options=()):
     """One whole run in the smoke profile, by the command that a user would type."""
     command = [sys.executable, "-m", "wmlib", "run", *options, "--profile", "smoke"]
     command += ["--run-dir", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="session")
-def smoke_run(tmp_path_factory):
-    """The folder of a whole run."""
-    return run_smoke(tmp_path_factory.mktemp("smoke") / "run")
+def smoke_run(made_once):
+    """The folder of a whole run. Nobody writes there: others read it too."""
+    return made_once("smoke_run", run_smoke)
 
 
 @pytest.fixture(scope="session")
-def doom_run(tmp_path_factory):
-    """The folder of a whole run in Doom."""
-    return run_smoke(tmp_path_factory.mktemp("doom") / "run", "--task", "takecover")
+def doom_run(made_once):
+    """The folder of a whole run in Doom. Nobody writes there."""
+    return made_once("doom_run", functools.partial(run_smoke, options=("--task", "takecover")))

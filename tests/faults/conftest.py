@@ -3,8 +3,6 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
+def undisturbed(made_once):
     """A run to compare with."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    harness.run(folder)
-    return folder
+    return made_once("undisturbed", harness.run)

@@ -115,14 +115,12 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(tmp_path):
 
 
 def test_a_finished_run_has_nothing_left_to_do(undisturbed):
-    began = time.monotonic()
     before = (undisturbed / "controller.safetensors").stat().st_mtime_ns
     done = subprocess.run(
         [*RUN, "--run-dir", str(undisturbed)], capture_output=True, text=True, check=True
     )
     assert done.stderr.count("done before") == len(find_profile("smoke").stages)
     assert (undisturbed / "controller.safetensors").stat().st_mtime_ns == before
-    assert time.monotonic() - began < 30
 
 
 def test_files_that_are_gone_are_made_again(tmp_path, undisturbed):
