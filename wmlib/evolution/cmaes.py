@@ -60,8 +60,8 @@ class Judge:
     play: Evaluate
     plan: Validation = field(default_factory=Validation)
 
-    def due(self, done: int, generations: int) -> bool:
-        return done % self.plan.every == 0 or done == generations
+    def due(self, done: int) -> bool:
+        return done % self.plan.every == 0
 
     def test(self, progress: Progress, params: Tensor, generation: int, job: Job) -> None:
         """Test a controller (D,), and note in `progress` what came out."""
@@ -116,12 +116,15 @@ def evolve(
             _tell_log(job, generation + 1, returns, strategy)
             if judge is None:
                 progress.best = mean()
-            elif judge.due(generation + 1, search.generations):
+            elif judge.due(generation + 1):
                 judge.test(progress, mean(), generation + 1, job)
             _save(job, progress)
             real = {"real": f"{progress.best_score:.0f}"} if judge else {}
             bar.set_postfix(mean=f"{returns.mean():.0f}", **real)
             bar.update()
+    if judge and not judge.due(search.generations):
+        # Not kept: a search that is given more generations later has no test here.
+        judge.test(progress, mean(), search.generations, job)
     progress.last = space.params(strategy.mean[None])[0]
     return progress
 
