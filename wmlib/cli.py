@@ -192,11 +192,7 @@ def _of_the_machine(command: str, error: Exception) -> str | None:
     if number in (errno.EMFILE, errno.ENFILE) or "too many open files" in said:
         return "too many open files; allow more (ulimit -n 4096) and run the same command again"
     words = ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
-    if (
-        isinstance(error, MemoryError)
-        or number == errno.ENOMEM
-        or any(word in said for word in words)
-    ):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(word in said for word in words):
         less = "take fewer lanes: --lanes 8"
         if command in RUNNING:
             less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"

@@ -45,7 +45,7 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the mean of returns (n,); the same returns give the same one."""
     rng = np.random.default_rng(0)
     returns = np.asarray(returns, float)
-    together = max(1, 10_000_000 // len(returns))  # resamples; of many games, few fit the memory
+    together = max(1, 1_000_000 // len(returns))  # resamples; of many games, few fit the memory
     means = [
         returns[rng.integers(len(returns), size=(min(together, resamples - done), len(returns)))].mean(1)
         for done in range(0, resamples, together)

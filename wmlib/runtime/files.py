@@ -1,7 +1,7 @@
 """Files: weights and tables as safetensors, written whole or not at all, read with suspicion.
 
-Nothing here unpickles. A file that is damaged, foreign or holds NaN, and what is no file but a named pipe
-or a folder, gives one `ArtifactError` with its name and the remedy.
+Nothing here unpickles. What is damaged, foreign or holds NaN, and what is no file at all, such as a
+named pipe, gives one `ArtifactError` with its name and the remedy.
 """
 
 import contextlib

@@ -115,7 +115,9 @@ def test_what_is_no_file_is_neither_mapped_nor_verified(store):
     store.path(9).unlink()
     os.mkfifo(store.path(9))
     for read in (store.verify, lambda: store.frames(9), lambda: store.episode(9)):
-        with pytest.raises(ArtifactError, match="episode_0000009.* is a named pipe, not a file; delete"):
+        with pytest.raises(
+            ArtifactError, match=r"episode_0000009.* is a named pipe, not a file; delete"
+        ):
             read()
 
 

@@ -198,7 +198,9 @@ def test_what_is_not_allowed_or_not_possible_now_is_not_called_damaged(path, mon
     ):
         monkeypatch.setattr("builtins.open", refuse(OSError(number, os.strerror(number))))
         for read in (load_tensors, load_json, sha256):
-            with pytest.raises(ArtifactError, match=rf"can't be read \({os.strerror(number)}\); .*{remedy}"):
+            with pytest.raises(
+                ArtifactError, match=rf"can't be read \({os.strerror(number)}\); .*{remedy}"
+            ):
                 read(path)
 
 
@@ -295,7 +297,7 @@ def test_tensors_without_our_digest_are_refused(path):
         with pytest.raises(ArtifactError, match=r"is not ours \(it has no sha256\); delete it"):
             load_tensors(path)
     save_file(tensors, path, {"about": "[" * 100_000})
-    with pytest.raises(ArtifactError, match="damaged or not ours .*nested too deep"):
+    with pytest.raises(ArtifactError, match=r"damaged or not ours .*nested too deep"):
         load_tensors(path)
 
 

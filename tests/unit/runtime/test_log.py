@@ -82,9 +82,11 @@ def test_a_value_that_is_not_finite_becomes_null(tmp_path):
 
 def test_a_journal_that_is_no_file_is_one_clear_error(tmp_path):
     os.mkfifo(tmp_path / "events.jsonl")
-    with pytest.raises(ArtifactError, match="events.jsonl is a named pipe, not a file; choose another"):
+    with pytest.raises(
+        ArtifactError, match=r"events\.jsonl is a named pipe, not a file; choose another"
+    ):
         RunLog(tmp_path, quiet=True).event("vae", 1)
-    with pytest.raises(ArtifactError, match="events.jsonl is a named pipe, not a file; move it away"):
+    with pytest.raises(ArtifactError, match=r"events\.jsonl is a named pipe, not a file; move it away"):
         read_events(tmp_path)
 
 
