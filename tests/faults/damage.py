@@ -275,7 +275,7 @@ def _monstrous(path: Path, rng: np.random.Generator, trace: Path) -> None:
 
 def _other_kind(path: Path, rng: np.random.Generator, trace: Path) -> None:
     """JSON that is whole, but for a value of another kind."""
-    odd = [None, 7, "text", "9" * 500, [[]], {"a": []}, True, -1.5, 1e300, 10**400][rng.integers(10)]
+    odd = [None, "7", "text", "9" * 500, [[]], {"a": []}, True, -1.5, 1e300, -1][rng.integers(10)]
     if path.suffix == ".jsonl":
         row = {"stage": "vae", "step": 1, "seconds": 1.0}
         row[sorted(row)[rng.integers(3)]] = odd
@@ -286,7 +286,8 @@ def _other_kind(path: Path, rng: np.random.Generator, trace: Path) -> None:
     if "episodes" in content and "format" in content:  # with a digest of its own
         store = EpisodeStore(path.parent)
         row = store.rows[store.seeds[0]]
-        row[("file", "length", "terminated", "sha256", "seed")[rng.integers(5)]] = odd
+        field = ("file", "length", "terminated", "sha256")[rng.integers(4)]
+        row[field] = odd if type(odd) is not type(row[field]) else None
         store.save_manifest()
     else:
         content[sorted(content)[rng.integers(len(content))]] = odd

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from wmlib.envs.frames import FRAME_SIZE
+from wmlib.runtime.fields import HIGHEST_COUNT
 from wmlib.runtime.files import ArtifactError, load_json, map_array, save_json, save_tensors, sha256
 from wmlib.task import Task
 
 _FORMAT = 2
-_KINDS = {"file": str, "length": int, "terminated": bool, "sha256": str}
+_KINDS = {"seed": int, "file": str, "length": int, "terminated": bool, "sha256": str}
 """What a row of the manifest holds, beside what a collector adds."""
 _REMEDY = "delete it and run the same collect command: only this episode is recorded again"
 
@@ -162,13 +163,13 @@ class EpisodeStore:
             rows = {}
             for row in content["episodes"]:
                 row = dict(row)
+                if any(type(row[name]) is not kind for name, kind in _KINDS.items()):
+                    raise ValueError("a row holds a value of another kind")
                 seed = row.pop("seed")
-                if not all(isinstance(row[name], kind) for name, kind in _KINDS.items()):
-                    raise ValueError("a row holds values of another kind")
-                if Path(row["file"]).name != row["file"]:
+                if Path(row["file"]).name != row["file"] or "\0" in row["file"]:
                     raise ValueError(f"{row['file']!r:.40} is not the name of a file in this folder")
-                if type(seed) is not int or row["length"] < 1 or not row["sha256"]:
-                    raise ValueError("a row makes no sense")
+                if not 0 <= seed < 2**63 or not 1 <= row["length"] <= HIGHEST_COUNT or not row["sha256"]:
+                    raise ValueError(f"the row of seed {seed!r:.40} makes no sense")
                 rows[seed] = row
             return rows
         except (KeyError, TypeError, ValueError) as error:

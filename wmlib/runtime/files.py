@@ -90,7 +90,8 @@ def appending(path: Path, remedy: str) -> Iterator[BinaryIO]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(_target(path, remedy), "ab+") as file:
+        _insist_on_a_file(path, remedy)
+        with open(path, "ab+") as file:
             yield file
     except OSError as error:
         raise _unwritable(path, error, remedy) from error
@@ -99,9 +100,7 @@ def appending(path: Path, remedy: str) -> Iterator[BinaryIO]:
 def _target(path: Path, remedy: str) -> Path:
     """What is written in the end. A link is followed, for it may have been laid on purpose."""
     target = Path(os.path.realpath(path))
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(mode := target.stat().st_mode):
-            raise ArtifactError(f"{path} is {_kind(mode)}, not a file; {remedy}")
+    _insist_on_a_file(path, remedy)
     return target
 
 
@@ -151,9 +150,15 @@ def _move(temporary: Path, path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _kind(mode: int) -> str:
-    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    return kinds.get(stat.S_IFMT(mode), "a device")
+def _insist_on_a_file(path: Path, remedy: str) -> None:
+    """Nothing, or a file, or a link to one: anything else is refused."""
+    try:
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        return
+    if kind != stat.S_IFREG:
+        names = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+        raise ArtifactError(f"{path} is {names.get(kind, 'a device')}, not a file; {remedy}")
 
 
 _REMEDIES = {
@@ -226,11 +231,9 @@ def reading(path: Path, remedy: str, most: float = math.inf) -> Iterator[BinaryI
     """
     path = Path(path)
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ArtifactError(f"{path} is {_kind(found.st_mode)}, not a file; {remedy}")
-        if found.st_size > most:
-            size = f"{found.st_size / 2**20:.0f} MiB, more than belong there"
+        _insist_on_a_file(path, remedy)
+        if (length := path.stat().st_size) > most:
+            size = f"{length / 2**20:.0f} MiB, more than belong there"
             raise ArtifactError(f"{path} is damaged or not ours (it has {size}); {remedy}")
         with open(path, "rb") as file:
             yield file
@@ -373,10 +376,13 @@ def parse_json(text: str | bytes) -> object:
     Raises:
         ValueError: it is none, or is nested deeper than could be written again.
     """
+    text = text.decode() if isinstance(text, bytes) else text
     try:
         content = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+    if text.count("[") + text.count("{") <= _DEEPEST:  # most are: no need to look
+        return content
     level = [content]
     for _ in range(_DEEPEST):
         level = [value for each in level for value in _inside(each)]

@@ -1,6 +1,5 @@
 """The journal of a run: events.jsonl for machines, progress bars for people."""
 
-import contextlib
 import os
 import sys
 import time
@@ -73,15 +72,18 @@ def each_event(folder: Path, stage: str | None = None) -> Iterator[dict]:
         return
     with reading(path, "move it away: nothing but the wall times hangs on it") as file:
         while line := file.readline(_LONGEST):
-            if line.startswith(_BEGINNING):  # anything else need not be looked at
-                with contextlib.suppress(ValueError):
-                    row = parse_json(line)
-                    if _is_row(row) and stage in (None, row["stage"]):
-                        yield row
+            if not line.startswith(_BEGINNING):  # quick to see; a row is an object, then
+                continue
+            try:
+                row = parse_json(line)
+            except ValueError:
+                continue
+            if stage in (None, row["stage"]) and _is_row(row):
+                yield row
 
 
 def _is_row(row: dict) -> bool:
-    stage, step, seconds = (row.get(key) for key in ("stage", "step", "seconds"))
+    stage, step, seconds = row["stage"], row.get("step"), row.get("seconds")
     return (
         isinstance(stage, str)
         and isinstance(step, int)

@@ -84,10 +84,11 @@ def test_a_cut_file_is_an_error_when_read_too(store):
 
 
 def test_a_manifest_cannot_point_outside_the_folder(store):
-    store.rows[3]["file"] = "../../secret.safetensors"
-    store.save_manifest()
-    with pytest.raises(ArtifactError, match="not the name of a file in this folder"):
-        EpisodeStore(store.folder)
+    for name in ("../../secret.safetensors", "/etc/passwd", "a\0b"):
+        store.rows[3]["file"] = name
+        store.save_manifest()
+        with pytest.raises(ArtifactError, match="not the name of a file in this folder"):
+            EpisodeStore(store.folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 99, "episodes": []}', '{"format": 1}', "{"])
@@ -100,14 +101,15 @@ def test_a_broken_manifest_is_one_clear_error(store, text):
 @pytest.mark.parametrize(
     "row",
     [
-        {"seed": "3"}, {"seed": True}, {"seed": []}, {"length": "20"}, {"length": 0}, {"file": ["x"]},
+        {"seed": "3"}, {"seed": True}, {"seed": 3.0}, {"seed": []}, {"seed": 10**400}, {"seed": -1},
+        {"length": "20"}, {"length": 0}, {"length": True}, {"length": 10**400}, {"file": ["x"]},
         {"file": None}, {"terminated": 1}, {"sha256": ""}, {"sha256": 7},
     ],
 )  # fmt: skip
 def test_a_row_with_values_of_another_kind_is_one_clear_error(store, row):
     store.rows[3].update(row)  # with a digest of its own: whole in itself
     store.save_manifest()
-    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged.*a row .*collect again"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged.* row .*collect again"):
         EpisodeStore(store.folder)
 
 
