@@ -1,8 +1,8 @@
 """What each command of `python -m wmlib` does. Options come from the dataclasses, by tyro."""
 
 import argparse
+import errno
 import functools
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, unreadable
 from wmlib.task import Task, find_profile, find_task, task_names
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs
@@ -182,11 +182,32 @@ def run_command(command: str, argv: Sequence[str]) -> int:
     except (ConfigError, ArtifactError, GameError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if (message := _of_the_machine(command, error)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
         then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
+
+
+def _of_the_machine(command: str, error: Exception) -> str | None:
+    """What the machine refused, where it was the machine: libraries say so in several ways."""
+    number, said = getattr(error, "errno", None), str(error).lower()
+    if number in (errno.EMFILE, errno.ENFILE) or "too many open files" in said:
+        return "too many open files; allow more (ulimit -n 4096) and run the same command again"
+    words = ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(word in said for word in words):
+        less = "take fewer lanes: --lanes 8"
+        if command in RUNNING:
+            less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"
+        return f"too little memory; {'show fewer --steps' if command == 'play' else less}"
+    if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
+        return str(unreadable(Path(error.filename), error, "choose another"))
+    return None
 
 
 def run_options(command: str, argv: Sequence[str]) -> RunOptions:
@@ -263,7 +284,7 @@ def _evaluate(argv: list[str]) -> int:
 
 
 def _tell(options: EvaluateOptions, score) -> int:
-    print(json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}")
+    print(as_json(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}")
     return 0
 
 

@@ -6,6 +6,7 @@ matters was not hurt, and the same is read as before; or what the file held is l
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from harness import RUN
+from safetensors.torch import save_file
 
 from wmlib import training
 from wmlib.agent import load_agent
@@ -25,8 +27,9 @@ from wmlib.evolution.space import SearchSpace
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_tensors
 from wmlib.runtime.job import Job
-from wmlib.runtime.log import read_events
+from wmlib.runtime.log import each_event
 from wmlib.stages import rounds
+from wmlib.stages.export import wall_seconds
 from wmlib.stages.pipeline import Pipeline
 from wmlib.vae import VAE
 
@@ -45,7 +48,7 @@ class Readers:
         files = self.files
         self.of: dict[str, Callable[[], object]] = {
             "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
-            "events.jsonl": lambda: len(read_events(folder)) * 0,  # a journal: nothing hangs on it
+            "events.jsonl": lambda: len(wall_seconds(each_event(folder))) * 0,  # nothing hangs on it
             "encoded.safetensors": lambda: vars(files.sequences("mdnrnn")),
             "stages/vae.safetensors": lambda: files.load_vae("mdnrnn").state_dict(),
             "stages/vae_dream_starts.safetensors": self._agent,
@@ -227,6 +230,69 @@ def _pickled(path: Path, rng: np.random.Generator, trace: Path) -> None:
     path.write_bytes(pickle.dumps(Payload(trace)))
 
 
+def _unsigned(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """The same, as any other program would write it."""
+    tensors, about = load_tensors(path)
+    save_file(tensors, path, {"about": json.dumps(about)})
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+def _named_pipe(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """Whoever opens it to read waits for a writer that never comes."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _folder(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _endless(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _nested(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """JSON, whole or not, deeper than it can be read."""
+    row = '{"stage": ' if path.suffix == ".jsonl" else ""
+    depth = int(rng.integers(100, 100_000))
+    path.write_text(row + "[" * depth + "]" * int(rng.integers(2) * depth))
+
+
+def _monstrous(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """Far too long; it takes no room on the disk."""
+    with open(path, "ab") as file:
+        file.truncate(2**27)
+
+
+def _other_kind(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """JSON that is whole, but for a value of another kind."""
+    odd = [None, "7", "text", "9" * 500, [[]], {"a": []}, True, -1.5, 1e300, -1][rng.integers(10)]
+    if path.suffix == ".jsonl":
+        row = {"stage": "vae", "step": 1, "seconds": 1.0}
+        row[sorted(row)[rng.integers(3)]] = odd
+        with open(path, "a") as file:
+            file.write(json.dumps(row) + "\n")
+        return
+    content = load_json(path)
+    if "episodes" in content and "format" in content:  # with a digest of its own
+        store = EpisodeStore(path.parent)
+        row = store.rows[store.seeds[0]]
+        field = ("file", "length", "terminated", "sha256")[rng.integers(4)]
+        row[field] = odd if type(odd) is not type(row[field]) else None
+        store.save_manifest()
+    else:
+        content[sorted(content)[rng.integers(len(content))]] = odd
+        path.write_text(json.dumps(content))
+
+
 def _not_ours(path: Path, rng: np.random.Generator, trace: Path) -> None:
     """JSON that says something else."""
     others = [[], {}, None, 7, "text", {"episodes": 3}, {"sha256": [], "stages": {}}]
@@ -247,13 +313,16 @@ def _pointing_out(path: Path, rng: np.random.Generator, trace: Path) -> None:
 ANY = {
     "truncated": _truncated, "flipped": _flipped, "flipped in front": _flipped_in_front,
     "zeroed": _zeroed, "emptied": _emptied, "foreign": _foreign, "object array": _object_array,
-    "pickled": _pickled,
+    "pickled": _pickled, "named pipe": _named_pipe, "folder": _folder, "endless": _endless,
 }  # fmt: skip
 TENSORS = {
     "wrong shape": _tensors(_wrong_shape), "wrong type": _tensors(_wrong_type),
     "not finite": _tensors(_not_finite), "renamed": _tensors(_renamed),
+    "unsigned": _unsigned,
 }  # fmt: skip
-JSON = {"not ours": _not_ours}
+JSON = {
+    "not ours": _not_ours, "nested": _nested, "monstrous": _monstrous, "of another kind": _other_kind,
+}  # fmt: skip
 MANIFEST = {"pointing out": _pointing_out}
 
 
@@ -292,4 +361,5 @@ class Bench:
             assert fingerprint(found) == self.sound[name], f"{what}: went unnoticed"
             return "unharmed"
         finally:
+            _clear(path)
             shutil.copy2(kept, path)

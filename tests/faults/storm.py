@@ -86,6 +86,7 @@ def kill(folder: Path, stage: str, step: int, how: str, delay: float, undisturbe
         assert_all_files_valid(folder)
     run(folder)
     assert_same(folder, undisturbed)
+    assert_all_files_valid(folder)  # what a kill left half-written is swept too
     unhurt = not status and how != "game process"  # which is replaced, and the run goes on
     return f"{how}: {'too late, and ' if unhurt else ''}the same numbers"
 

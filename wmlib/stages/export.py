@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from wmlib.runtime.files import (
     sha256,
     signature,
 )
-from wmlib.runtime.log import RunLog, read_events
+from wmlib.runtime.log import RunLog, each_event
 from wmlib.runtime.versions import game_versions, installed_versions
 from wmlib.stages.folder import GOES_WITH, RunFolder
 
@@ -149,7 +149,7 @@ def _manifest(
     return {
         "command": command,
         "config": asdict(made),
-        "wall_seconds": wall_seconds(read_events(run)),
+        "wall_seconds": wall_seconds(each_event(run)),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -171,7 +171,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def wall_seconds(events: list[dict]) -> dict[str, float]:
+def wall_seconds(events: Iterable[dict]) -> dict[str, float]:
     """How long each stage worked, all its sittings together, from the rows of a run's events."""
     spent: dict[str, float] = {}
     last: dict[str, float] = {}

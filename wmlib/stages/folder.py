@@ -16,6 +16,7 @@ from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import (
     ArtifactError,
     alone,
+    ensure_writable,
     expect,
     load_json,
     load_tensors,
@@ -79,7 +80,15 @@ class RunFolder:
                 )
 
     def begin(self, stage: StageName) -> None:
-        """Write down that work on the stage begins, and under which configuration."""
+        """Write down that work on the stage begins, and under which configuration.
+
+        Raises:
+            ArtifactError: naming the first file that could not be written in the end.
+        """
+        kinds = [kind for kind in STAGES[stage].makes if kind != "episodes"]
+        kept = self.path / "checkpoints" / f"{stage}.safetensors"
+        for path in (kept, *(path for kind in kinds for path in self._files(stage, kind))):
+            ensure_writable(path, "--run-dir")  # now, and not after an hour
         save_json(self.path / "config.json", dataclasses.asdict(self.config))
         self.log.event(stage, 0, began=True)
 
