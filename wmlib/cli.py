@@ -24,7 +24,9 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.files import REFERENCE, ArtifactError, save_json
+from wmlib.runtime.seeds import digest_of
+from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task
 
 
@@ -60,7 +62,7 @@ class OnThisMachine:
 
 @dataclass(frozen=True)
 class EvaluateOptions(OnThisMachine):
-    """Score an agent over many games."""
+    """Score an agent over many games. A run folder keeps the score besides, under scores/."""
 
     task: str = "carracing"
     """The game."""
@@ -117,7 +119,8 @@ class TemperatureOptions(OnThisMachine, TableConfig):
 
 @dataclass(frozen=True)
 class FidelityOptions(OnThisMachine, FidelityConfig):
-    """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
+    """How far an agent's dream may be believed: its scores, ends and pictures against the game's. A run
+    folder keeps the report besides, under scores/."""
 
     task: str = "takecover"
     """The game whose agent is taken where there is no run_dir."""
@@ -228,8 +231,10 @@ def _evaluate(argv: list[str]) -> int:
             score = evaluate_policy(
                 task, options.policy, config, options.machine, RunLog(), options.game
             )
-        return _tell(options, score)
-    agent = load_agent(options.run_dir or REFERENCE / options.task, options.controller)
+        return _tell_score(options, score, {"horizon": config.horizon, "game": options.game})
+    folder = options.run_dir or REFERENCE / options.task
+    _check_controller(folder, options.controller)
+    agent = load_agent(folder, options.controller)
     config = options.config(agent.task)
     if options.world == "real":
         world = agent.real(config.episodes, options.machine, config.horizon, options.game)
@@ -238,18 +243,63 @@ def _evaluate(argv: list[str]) -> int:
         world = agent.dream(lanes, config.horizon, options.tau, options.end)
     with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
-    return _tell(options, score)
+    how = {"game": options.game}
+    if options.world == "dream":
+        how = {"tau": options.tau, "end": options.end}
+    how |= {"horizon": config.horizon, "controller": options.controller, "weights": agent.digest}
+    return _tell_score(options, score, how)
 
 
-def _tell(options: EvaluateOptions, score) -> int:
-    print(json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}")
-    return 0
+def _check_controller(folder: Path, name: str) -> None:
+    """A name that was mistyped is not mended by going on with the run."""
+    there = sorted(path.name for path in folder.glob("controller*.safetensors"))
+    if there and name != EvaluateOptions.controller and not (folder / name).is_file():
+        raise ConfigError(f"--controller: {folder} has no {name}; it has: {', '.join(there)}")
+
+
+def _tell_score(options: EvaluateOptions, score: "Score", how: dict) -> int:
+    """how: what the score depends on and does not say itself."""
+    text = json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}"
+    return _deliver("evaluate", text, options.run_dir, score.as_dict() | how)
+
+
+def _deliver(command: str, text: str, run: Path | None, outcome: dict) -> int:
+    """Print what took long, and keep it in the run's folder. Where there is no run, it is kept in this
+    folder if it can't be printed."""
+    kept = run and _keep(command, outcome, run)
+    why = tell(text, sys.stdout)
+    if not why:
+        return 0
+    return _tell_instead(text, why, kept or _keep(command, outcome, Path()))
+
+
+def _keep(command: str, outcome: dict, folder: Path) -> Path | None:
+    """Write an outcome below the folder. Its name follows from all that it says, so that none takes
+    another's place."""
+    path = folder / "scores" / f"{command}-{digest_of(sorted(outcome.items()))}.json"
+    try:
+        save_json(path, outcome)
+    except ArtifactError as error:
+        tell(f"not kept: {error}", sys.stderr)
+        return None
+    tell(f"kept in {path}", sys.stderr)
+    return path
+
+
+def _tell_instead(text: str, why: str, kept: Path | None = None) -> int:
+    """Say on standard error what became of a text that standard output did not take.
+
+    Returns the exit status: 1 if nobody is ever going to see it.
+    """
+    where = f"its outcome is in {kept}" if kept else f"this was to be read there:\n{text}"
+    unheard = tell(f"standard output can't be written ({why}); {where}", sys.stderr)
+    return 1 if unheard and not kept else 0
 
 
 def _temperature(argv: list[str]) -> int:
     options = tyro.cli(TemperatureOptions, prog="python -m wmlib temperature", args=argv)
     from wmlib.agent import load_agent
-    from wmlib.measure.temperature import as_text, table
+    from wmlib.measure.temperature import TABLE, as_text, table
     from wmlib.runtime.job import Job
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
@@ -258,8 +308,8 @@ def _temperature(argv: list[str]) -> int:
     job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
         rows = table(agent, options, options.machine, job)
-    print(as_text(rows))
-    return 0
+    why = tell(as_text(rows), sys.stdout)
+    return _tell_instead(as_text(rows), why, options.out / TABLE) if why else 0
 
 
 def _fidelity(argv: list[str]) -> int:
@@ -272,8 +322,10 @@ def _fidelity(argv: list[str]) -> int:
 
     agent = load_agent(options.run_dir or REFERENCE / options.task)
     with stops_on_signals():
-        print(measure_fidelity(agent, options, options.machine, RunLog()))
-    return 0
+        report = str(measure_fidelity(agent, options, options.machine, RunLog()))
+    asked = {name: value for name, value in vars(options).items() if name in FidelityConfig.__dataclass_fields__}
+    outcome = {"task": agent.task.name, "weights": agent.digest, "asked": asked, "report": report.split("\n")}
+    return _deliver("fidelity", report, options.run_dir, outcome)
 
 
 def _export(argv: list[str]) -> int:
@@ -288,9 +340,9 @@ def _export(argv: list[str]) -> int:
     config = EvaluateConfig(options.episodes, horizon=horizon)
     with stops_on_signals():
         scores = export_run(options.run_dir, out, options.made_by, config, options.game, options.machine)
-    for name, score in scores.items():
-        print(f"{name}: {score}")
-    return 0
+    text = "\n".join(f"{name}: {score}" for name, score in scores.items())
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why, out) if why else 0
 
 
 def _play(argv: list[str]) -> int:
@@ -301,10 +353,13 @@ def _play(argv: list[str]) -> int:
 
     agent = load_agent(options.run_dir or REFERENCE / options.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
-    print(f"real game: {real:.0f} points in {options.steps} frames")
-    print(f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes")
-    print(f"side by side: {options.out}")
-    return 0
+    text = (
+        f"real game: {real:.0f} points in {options.steps} frames\n"
+        f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes\n"
+        f"side by side: {options.out}"
+    )
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why) if why else 0
 
 
 RUNNING = ("run", "collect", "vae", "mdnrnn", "evolve")

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.streams import forgiving
 
 
 class RunLog:
@@ -41,13 +42,13 @@ class RunLog:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(text, file=forgiving(sys.stderr))
 
     def bar(self, total: int, name: str, unit: str, initial: int = 0) -> tqdm:
         """A bar with rate and time left."""
         return tqdm(
-            total=total, desc=f"{name:>8}", unit=f" {unit}", initial=initial, file=sys.stderr,
-            disable=self.quiet, dynamic_ncols=True, smoothing=0.1, mininterval=0.5,
+            total=total, desc=f"{name:>8}", unit=f" {unit}", initial=initial, disable=self.quiet,
+            file=forgiving(sys.stderr), dynamic_ncols=True, smoothing=0.1, mininterval=0.5,
         )  # fmt: skip
 
 
