@@ -1,22 +1,34 @@
 """Files: weights and tables as safetensors, written whole or not at all, read with suspicion.
 
-Nothing here unpickles. A file that is damaged, foreign or holds NaN gives one `ArtifactError` with its
-name and the remedy.
+Nothing here unpickles. A file that is damaged, foreign or holds NaN, and what is no file but a named pipe
+or a folder, gives one `ArtifactError` with its name and the remedy.
 """
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
+import math
 import os
-import tempfile
-from collections.abc import Collection, Iterator, Mapping
+import secrets
+import shlex
+import shutil
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+
+try:
+    import fcntl
+except ImportError:  # on Windows, which deletes no file that somebody holds open
+    fcntl = None
 
 REFERENCE = Path(__file__).parents[2] / "data" / "reference"
 """The agents that come with the package, one folder for each task."""
@@ -28,34 +40,130 @@ class ArtifactError(RuntimeError):
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write to a temporary neighbour; rename it to `path` only once it is complete and on the disk."""
+    """Write to a temporary neighbour; rename it to `path` only once it is complete and on the disk.
+
+    A link stays, and what it points to is written. Its mode is what the umask leaves.
+    """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        target = _target(path)
+        with _neighbour(target) as temporary:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            _move(temporary, target)
     except OSError as error:
-        raise ArtifactError(
-            f"{path.parent} can't be written ({error.strerror}); choose another with --run-dir"
-        ) from error
-    temporary = Path(name)
+        raise _unwritable(path, error, "choose another folder") from error
+
+
+def ensure_writable(path: Path, option: str) -> None:
+    """Try, before long work, whether a file can be written at its end. Leaves nothing behind.
+
+    Args:
+        path: the file that is going to be written, or replaced.
+        option: by which another one can be chosen, such as --out.
+
+    Raises:
+        ArtifactError: naming the path and the option.
+    """
+    path, missing = Path(path), []
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
+        target = _target(path)
+        missing = [folder for folder in target.parents if not folder.exists()]
+        with _neighbour(target):
+            pass
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}, or choose another {option}") from None
     except OSError as error:
-        raise ArtifactError(
-            f"{path} can't be written ({error.strerror}); make room and run the same command again"
-        ) from error
+        raise _unwritable(path, error, f"choose another {option}") from error
+    finally:
+        for folder in missing:  # the innermost first
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _target(path: Path) -> Path:
+    """What is written in the end. A link is followed, for it may have been laid on purpose."""
+    target = Path(os.path.realpath(path))
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(mode := target.stat().st_mode):
+            raise ArtifactError(f"{path} is {_kind(mode)}, not a file; move it away")
+    return target
+
+
+@contextlib.contextmanager
+def _neighbour(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, gone at the end. Those that a kill left there are swept first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.glob(f".{glob.escape(path.name)}.????????{_PART}"))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask
+    try:
+        if fcntl is None:
+            os.close(handle)  # Windows would not rename it
+        else:
+            with contextlib.suppress(OSError):  # where there are no locks, nothing is swept either
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+        if fcntl is not None:
+            os.close(handle)
+
+
+_PART = ".part"
+
+
+def _sweep(leftovers: Iterable[Path]) -> None:
+    """Delete temporary files whose writers are dead: the living hold a lock on theirs."""
+    for path in leftovers:
+        with contextlib.suppress(OSError):
+            if fcntl is not None:
+                with open(path, "rb+") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Rename; where a file system refuses that, copy: what took long to make is worth that risk."""
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _REMEDIES:
+            raise
+        with open(temporary, "rb") as source, open(path, "wb") as file:
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+_REMEDIES = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room and run the same command again"
+    ),
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE), "allow more (ulimit -n 4096) and run the same command again"
+    ),
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""What helps against refusals of the system that say nothing of the file itself."""
+
+
+def _unwritable(path: Path, error: OSError, otherwise: str) -> ArtifactError:
+    remedy = _REMEDIES.get(error.errno, otherwise)
+    return ArtifactError(f"{path} can't be written ({error.strerror}); {remedy}")
 
 
 @contextlib.contextmanager
 def alone(folder: Path, option: str = "--run-dir") -> Iterator[None]:
     """Keep other processes from working in a folder. A kill gives it free again.
+
+    Temporary files that killed ones left there are swept.
 
     Raises:
         ArtifactError: one is at it already, or the folder can't be written; another one can be chosen
@@ -70,10 +178,11 @@ def alone(folder: Path, option: str = "--run-dir") -> Iterator[None]:
             f"another run is at work in {folder}; let it end, or choose another {option}"
         ) from None
     except OSError as error:
-        raise ArtifactError(
-            f"{folder} can't be written ({error.strerror}); choose another {option}"
-        ) from error
+        raise _unwritable(folder, error, f"choose another {option}") from error
     try:
+        ensure_writable(folder / "events.jsonl", option)
+        for depth in ("", "*/", "*/*/"):  # a run's own folders
+            _sweep(folder.glob(f"{depth}.*.????????{_PART}"))
         yield
     finally:
         lock.release()
