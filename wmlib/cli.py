@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError, save_json
+from wmlib.runtime.files import REFERENCE, ArtifactError, ensure_writable, save_json
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task
@@ -216,7 +216,7 @@ def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
     task = find_task(options.task)
     from wmlib.agent import load_agent
-    from wmlib.measure.evaluation import evaluate, evaluate_policy
+    from wmlib.measure.evaluation import digest_of_agent, evaluate, evaluate_policy
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
 
@@ -246,7 +246,11 @@ def _evaluate(argv: list[str]) -> int:
     how = {"game": options.game}
     if options.world == "dream":
         how = {"tau": options.tau, "end": options.end}
-    how |= {"horizon": config.horizon, "controller": options.controller, "weights": agent.digest}
+    how |= {
+        "horizon": config.horizon,
+        "controller": options.controller,
+        "weights": digest_of_agent(agent),
+    }
     return _tell_score(options, score, how)
 
 
@@ -257,7 +261,7 @@ def _check_controller(folder: Path, name: str) -> None:
         raise ConfigError(f"--controller: {folder} has no {name}; it has: {', '.join(there)}")
 
 
-def _tell_score(options: EvaluateOptions, score: "Score", how: dict) -> int:
+def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
     """how: what the score depends on and does not say itself."""
     text = json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}"
     return _deliver("evaluate", text, options.run_dir, score.as_dict() | how)
@@ -268,9 +272,11 @@ def _deliver(command: str, text: str, run: Path | None, outcome: dict) -> int:
     folder if it can't be printed."""
     kept = run and _keep(command, outcome, run)
     why = tell(text, sys.stdout)
-    if not why:
-        return 0
-    return _tell_instead(text, why, kept or _keep(command, outcome, Path()))
+    if why:
+        return _tell_instead(text, why, kept or _keep(command, outcome, Path()))
+    if kept:
+        tell(f"kept in {kept}", sys.stderr)
+    return 0
 
 
 def _keep(command: str, outcome: dict, folder: Path) -> Path | None:
@@ -282,7 +288,6 @@ def _keep(command: str, outcome: dict, folder: Path) -> Path | None:
     except ArtifactError as error:
         tell(f"not kept: {error}", sys.stderr)
         return None
-    tell(f"kept in {path}", sys.stderr)
     return path
 
 
@@ -304,6 +309,7 @@ def _temperature(argv: list[str]) -> int:
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
 
+    ensure_writable(options.out / TABLE, "--out")
     agent = load_agent(options.run_dir or REFERENCE / "takecover")
     job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
@@ -316,6 +322,7 @@ def _fidelity(argv: list[str]) -> int:
     options = tyro.cli(FidelityOptions, prog="python -m wmlib fidelity", args=argv)
     find_task(options.task)
     from wmlib.agent import load_agent
+    from wmlib.measure.evaluation import digest_of_agent
     from wmlib.measure.fidelity import measure_fidelity
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
@@ -323,8 +330,9 @@ def _fidelity(argv: list[str]) -> int:
     agent = load_agent(options.run_dir or REFERENCE / options.task)
     with stops_on_signals():
         report = str(measure_fidelity(agent, options, options.machine, RunLog()))
-    asked = {name: value for name, value in vars(options).items() if name in FidelityConfig.__dataclass_fields__}
-    outcome = {"task": agent.task.name, "weights": agent.digest, "asked": asked, "report": report.split("\n")}
+    asked = {one.name: getattr(options, one.name) for one in fields(FidelityConfig)}
+    about = {"task": agent.task.name, "weights": digest_of_agent(agent), "asked": asked}
+    outcome = about | {"report": report.split("\n")}
     return _deliver("fidelity", report, options.run_dir, outcome)
 
 
@@ -336,6 +344,7 @@ def _export(argv: list[str]) -> int:
     remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
     task = find_task(config_of(options.run_dir, remedy)["task"])
     out = options.out or REFERENCE / task.name
+    ensure_writable(out / "manifest.json", "--out")
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)
     with stops_on_signals():
@@ -348,6 +357,10 @@ def _export(argv: list[str]) -> int:
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
     find_task(options.task)
+    if options.out.is_dir():
+        gif = PlayOptions.out.name
+        raise ConfigError(f"--out: {options.out} is a folder; name a file, such as {options.out / gif}")
+    ensure_writable(options.out, "--out")
     from wmlib.agent import load_agent
     from wmlib.widgets.side_by_side import show_side_by_side
 

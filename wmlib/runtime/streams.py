@@ -1,4 +1,4 @@
-"""Standard output and standard error, which may be closed, full, left by their reader, or poor in letters.
+"""Standard output and error, which may be closed, full, left by their reader, or poor in letters.
 
 Only the standard library is needed: the command line begins here, before anything heavy is loaded.
 """
@@ -62,7 +62,7 @@ def forgiving(stream: TextIO | None) -> Forgiving:
 
 
 def tell(text: str, on: TextIO | None) -> str:
-    """Print on one of the program's streams. Returns why it can't be read there; nothing where it can."""
+    """Print on one of the program's streams. Returns why it can't be read there, or nothing."""
     stream = forgiving(on)
     stream.write(f"{text}\n")
     stream.flush()
