@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        target = _target(path)
+        target = _target(path, "move it away")
         with _neighbour(target) as temporary:
             yield temporary
             with open(temporary, "rb+") as file:
@@ -66,28 +66,26 @@ def ensure_writable(path: Path, option: str) -> None:
     Raises:
         ArtifactError: naming the path and the option.
     """
-    path, missing = Path(path), []
+    path, missing, otherwise = Path(path), [], f"choose another {option}"
     try:
-        target = _target(path)
+        target = _target(path, otherwise)
         missing = [folder for folder in target.parents if not folder.exists()]
         with _neighbour(target):
             pass
-    except ArtifactError as error:
-        raise ArtifactError(f"{error}, or choose another {option}") from None
     except OSError as error:
-        raise _unwritable(path, error, f"choose another {option}") from error
+        raise _unwritable(path, error, otherwise) from error
     finally:
         for folder in missing:  # the innermost first
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
-def _target(path: Path) -> Path:
+def _target(path: Path, remedy: str) -> Path:
     """What is written in the end. A link is followed, for it may have been laid on purpose."""
     target = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(mode := target.stat().st_mode):
-            raise ArtifactError(f"{path} is {_kind(mode)}, not a file; move it away")
+            raise ArtifactError(f"{path} is {_kind(mode)}, not a file; {remedy}")
     return target
 
 
@@ -149,6 +147,7 @@ _REMEDIES = {
     **dict.fromkeys(
         (errno.EMFILE, errno.ENFILE), "allow more (ulimit -n 4096) and run the same command again"
     ),
+    errno.ENOMEM: "free some memory and run the same command again",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 """What helps against refusals of the system that say nothing of the file itself."""
@@ -199,25 +198,56 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
         temporary.write_bytes(save(contiguous, metadata))
 
 
+@contextlib.contextmanager
+def reading(path: Path, remedy: str, most: float = math.inf) -> Iterator[BinaryIO]:
+    """A file, open to be read. What is none, such as a named pipe, is not opened: it could be endless.
+
+    Args:
+        most: bytes that it may have.
+
+    Raises:
+        ArtifactError: it is missing, no file, too long, or can't be read.
+    """
+    path = Path(path)
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ArtifactError(f"{path} is {_kind(found.st_mode)}, not a file; {remedy}")
+        if found.st_size > most:
+            size = f"{found.st_size / 2**20:.0f} MiB, more than belong there"
+            raise ArtifactError(f"{path} is damaged or not ours (it has {size}); {remedy}")
+        with open(path, "rb") as file:
+            yield file
+    except (FileNotFoundError, NotADirectoryError):
+        raise ArtifactError(f"{path} is missing; {remedy}") from None
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):  # nothing is wrong with what it holds
+            remedy = f"let it be read: {shlex.join(['chmod', 'u+rX', str(path.parent), str(path)])}"
+        remedy = _REMEDIES.get(error.errno, remedy)
+        raise ArtifactError(f"{path} can't be read ({error.strerror or error}); {remedy}") from error
+
+
 def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tuple[dict, dict]:
     """Read (tensors, about). Every tensor is finite, or this fails.
 
     Raises:
-        ArtifactError: the file is missing, damaged, foreign, or holds NaN or infinity.
+        ArtifactError: the file is missing, damaged, foreign, without our digest, or holds NaN or
+            infinity.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ArtifactError(f"{path} is missing; {remedy}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
+    with reading(path, remedy):
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                about = parse_json((file.metadata() or {}).get("about", "{}"))
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
     if not isinstance(about, dict):
         raise ArtifactError(f"{path}: its description is not ours; {remedy}")
     signed = about.pop("sha256", None)
-    if signed and signed != _digest(tensors, about):
+    if signed is None:
+        raise ArtifactError(f"{path} is not ours (it has no sha256); {remedy}")
+    if signed != _digest(tensors, about):
         raise ArtifactError(f"{path} is damaged (its sha256 differs); {remedy}")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
@@ -278,20 +308,75 @@ def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
 
 def save_json(path: Path, content: object) -> None:
     with whole_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(as_json(content, indent=1) + "\n", encoding="utf-8")
+
+
+def as_json(content: object, indent: int | None = None) -> str:
+    """Content as JSON that any program reads: NaN and infinity, which JSON lacks, become null."""
+    try:
+        return json.dumps(content, indent=indent, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), indent=indent, allow_nan=False)
+
+
+def _finite(content: object) -> object:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    return [_finite(value) for value in content] if isinstance(content, list | tuple) else content
+
+
+_MOST_JSON = 64 * 2**20
+_DEEPEST = 50
+"""Ours is far shorter, and far flatter."""
 
 
 def load_json(path: Path, remedy: str = "delete it and make it again") -> object:
+    """What a JSON file says.
+
+    Raises:
+        ArtifactError: it is missing, no file, damaged, or can't be read.
+    """
+    with reading(path, remedy, _MOST_JSON) as file:
+        text = file.read()
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; {remedy}") from None
-    except (OSError, ValueError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise ArtifactError(f"{path} is damaged ({error}); {remedy}") from error
 
 
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
+def parse_json(text: str | bytes) -> object:
+    """What a text in JSON says.
+
+    Raises:
+        ValueError: it is none, or is nested deeper than could be written again.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    level = [content]
+    for _ in range(_DEEPEST):
+        level = [value for each in level for value in _inside(each)]
+        if not level:
+            return content
+    raise ValueError("it is nested too deep")
+
+
+def _inside(value: object) -> Collection:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def sha256(path: Path, remedy: str = "delete it and make it again") -> str:
+    """Of a file's bytes.
+
+    Raises:
+        ArtifactError: it is missing, no file, or can't be read.
+    """
+    with reading(path, remedy) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -300,18 +385,16 @@ def map_array(path: Path, name: str, dtype: np.dtype, remedy: str) -> np.ndarray
 
     The file starts with the length of its header, then the header in JSON, then the bytes.
     """
-    try:
-        with open(path, "rb") as file:
+    with reading(path, remedy) as file:
+        try:
             header_size = int.from_bytes(file.read(8), "little")
             if header_size > 1_000_000:
                 raise ValueError("its header is too long")
-            entry = json.loads(file.read(header_size))[name]
-        start, end = entry["data_offsets"]
-        shape = tuple(entry["shape"])
-        if end - start != int(np.prod(shape)) * np.dtype(dtype).itemsize:
-            raise ValueError(f"{name} has the wrong length")
-        return np.memmap(path, dtype, mode="r", offset=8 + header_size + start, shape=shape)
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} is missing; {remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
+            entry = parse_json(file.read(header_size))[name]
+            start, end = entry["data_offsets"]
+            shape = tuple(entry["shape"])
+            if end - start != int(np.prod(shape)) * np.dtype(dtype).itemsize:
+                raise ValueError(f"{name} has the wrong length")
+            return np.memmap(file, dtype, mode="r", offset=8 + header_size + start, shape=shape)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
