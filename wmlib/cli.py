@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError, ensure_writable, save_json
+from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task
@@ -263,7 +262,7 @@ def _check_controller(folder: Path, name: str) -> None:
 
 def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
     """how: what the score depends on and does not say itself."""
-    text = json.dumps(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}"
+    text = as_json(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}"
     return _deliver("evaluate", text, options.run_dir, score.as_dict() | how)
 
 
@@ -338,11 +337,11 @@ def _fidelity(argv: list[str]) -> int:
 
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
+    from wmlib.agent import finishing
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.stages.export import config_of, export_run
 
-    remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
-    task = find_task(config_of(options.run_dir, remedy)["task"])
+    task = find_task(config_of(options.run_dir, finishing(options.run_dir))["task"])
     out = options.out or REFERENCE / task.name
     ensure_writable(out / "manifest.json", "--out")
     horizon = task.horizon if options.horizon is None else options.horizon

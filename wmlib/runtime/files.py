@@ -219,7 +219,8 @@ def reading(path: Path, remedy: str, most: float = math.inf) -> Iterator[BinaryI
         with open(path, "rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise ArtifactError(f"{path} is missing; {remedy}") from None
+        again = remedy.removeprefix("delete it and ")
+        raise ArtifactError(f"{path} is missing; {again}") from None
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):  # nothing is wrong with what it holds
             remedy = f"let it be read: {shlex.join(['chmod', 'u+rX', str(path.parent), str(path)])}"

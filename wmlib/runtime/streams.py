@@ -21,19 +21,18 @@ class Forgiving:
     """
 
     def __init__(self, stream: TextIO | None):
-        self.stream = stream
-        self.lost = "" if stream is not None else os.strerror(errno.EBADF)
+        self.stream, self.lost = stream, ""
+        if stream is None:  # Python found it closed
+            self.stream, self.lost = open(os.devnull, "w"), os.strerror(errno.EBADF)  # noqa: SIM115
 
     def write(self, text: str) -> int:
-        if self.stream is not None:
-            with self._noting_failure():
-                self.stream.write(text)
+        with self._noting_failure():
+            self.stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        if self.stream is not None:
-            with self._noting_failure():
-                self.stream.flush()
+        with self._noting_failure():
+            self.stream.flush()
 
     @contextlib.contextmanager
     def _noting_failure(self) -> Iterator[None]:
@@ -102,7 +101,7 @@ def _fill_closed_descriptors() -> None:
 
 def _lead_nowhere(stream: Forgiving) -> None:
     """Python flushes its streams as it ends, and what is left in this one would fail once more."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # no file is behind it
+    with contextlib.suppress(OSError, ValueError):  # no file is behind it
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)

@@ -35,7 +35,8 @@ def collect(
     store = EpisodeStore(job.path)
     if any(row.get("digest") != job.digest for row in store.rows.values()):
         raise ArtifactError(
-            f"{job.path} holds episodes of another configuration; choose another --run-dir, or delete it"
+            f"{job.path} holds episodes of another configuration; choose another folder for the run, or "
+            "delete it"
         )
     store.forget_missing()
     wanted = range(config.first_seed, config.first_seed + config.episodes)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from wmlib.agent import load_agent
+from wmlib.agent import finishing, load_agent
 from wmlib.config import STAGES, EvaluateConfig, Machine, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
@@ -43,7 +43,7 @@ def export_run(
         ArtifactError: the run is not finished, or a folder can't be written.
     """
     run, out = Path(run), Path(out)
-    remedy = f"finish the run: python -m wmlib run --run-dir {run}, with the options it began with"
+    remedy = finishing(run)
     stages = config_of(run, remedy)["stages"]
     evolved = [stage for stage in stages if stage in makers("controller")]
     last = evolved[-1]
@@ -54,7 +54,7 @@ def export_run(
     with _neighbour(out) as new:
         for name, source_name in sources.items():
             source = run / f"{source_name}.safetensors"
-            tensors, about = load_tensors(source, remedy)
+            tensors, about = load_tensors(source, f"delete it and {remedy}")
             if name == "controller" and about.get("stage") != last:
                 raise ArtifactError(f"{source} is of {about.get('stage')}, not yet of {last}; {remedy}")
             if name in WEIGHTS:
@@ -82,7 +82,7 @@ def config_of(run: Path, remedy: str) -> dict:
     if not known or config.get("task") not in task_names():
         raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
     if set(stages).isdisjoint(makers("controller")):
-        raise ArtifactError(f"{path}: none of its stages makes a controller; {remedy}")
+        raise ArtifactError(f"{path}: none of its stages makes a controller; {remedy}, and all stages")
     return config
 
 
