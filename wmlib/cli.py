@@ -1,6 +1,7 @@
 """What each command of `python -m wmlib` does. Options come from the dataclasses, by tyro."""
 
 import argparse
+import errno
 import functools
 import shlex
 import sys
@@ -23,7 +24,7 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json
+from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json, unreadable
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task
@@ -176,11 +177,32 @@ def run_command(command: str, argv: Sequence[str]) -> int:
     except (ConfigError, ArtifactError, GameError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        if (message := _of_the_machine(command, error)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
         then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
+
+
+def _of_the_machine(command: str, error: Exception) -> str | None:
+    """What the machine refused, where it was the machine: libraries say so in several ways."""
+    number, said = getattr(error, "errno", None), str(error).lower()
+    if number in (errno.EMFILE, errno.ENFILE) or "too many open files" in said:
+        return "too many open files; allow more (ulimit -n 4096) and run the same command again"
+    words = ("allocate memory", "not enough memory", "out of memory", "bad_alloc")
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or any(word in said for word in words):
+        less = "take fewer lanes: --lanes 8"
+        if command in RUNNING:
+            less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"
+        return f"too little memory; {'show fewer --steps' if command == 'play' else less}"
+    if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
+        return str(unreadable(Path(error.filename), error, "choose another"))
+    return None
 
 
 def run_options(command: str, argv: Sequence[str]) -> RunOptions:

@@ -382,9 +382,10 @@ class FidelityConfig:
     over a quarter of the games each."""
 
     def __post_init__(self):
+        check(self, "taus", len(self.taus) > 0, "one temperature or more")
         check_taus(self, "taus", "tau")
         check(self, "controllers", self.controllers >= 2, "2 or more: one alone has no order")
-        check_counts(self, episodes=2)
+        check_counts(self, episodes=2, controllers=2)
 
 
 @dataclass(frozen=True)

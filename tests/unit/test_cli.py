@@ -1,5 +1,6 @@
 """The command line as a user meets it: whole processes, bad input included."""
 
+import functools
 import json
 import re
 import shutil
@@ -62,6 +63,44 @@ def test_bad_input_is_one_message_and_no_traceback(tmp_path, words, message):
     shown = " ".join((done.stderr + done.stdout).replace("│", " ").split())
     assert message in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(24, "Too many open files"), "too many open files; allow more (ulimit -n 4096)"),
+        (ImportError("x.so: cannot open: Too many open files"), "too many open files; allow more"),
+        (OSError(12, "Cannot allocate memory"), "too little memory; take fewer lanes: --lanes 8"),
+        (MemoryError(), "too little memory; take fewer lanes: --lanes 8"),
+        (RuntimeError("std::bad_alloc"), "too little memory; take fewer lanes: --lanes 8"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes."),
+            "too little memory; take fewer lanes: --lanes 8",
+        ),
+        (PermissionError(13, "Permission denied", "runs/x"), "runs/x can't be read (Permission denied)"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(error, message, monkeypatch, capsys):
+    monkeypatch.setattr("wmlib.agent.load_agent", functools.partial(throw, error))
+    assert run_command("evaluate", []) == 2
+    assert f"error: {message}" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_is_still_shown_whole(monkeypatch):
+    for error in (RuntimeError("shapes differ"), OSError(9, "Bad file descriptor"), ImportError("x")):
+        monkeypatch.setattr("wmlib.agent.load_agent", functools.partial(throw, error))
+        with pytest.raises(type(error)):
+            run_command("evaluate", [])
+
+
+def throw(error, *_):
+    raise error
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys):
+    for words in (["evaluate", "--run-dir"], ["export", "--run-dir"], ["run", "--run-dir"]):
+        assert run_command(words[0], [words[1], "x" * 300]) == 2
+        assert "(File name too long); choose a shorter name" in capsys.readouterr().err
 
 
 def test_help_lists_every_command_and_its_options():

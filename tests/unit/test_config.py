@@ -82,6 +82,7 @@ from wmlib.task import find_profile
             r"TableConfig\.episodes is 1; .* a single game is an anecdote",
         ),
         (lambda: TableConfig(first_seed=-1), r"TableConfig\.first_seed is -1"),
+        (lambda: FidelityConfig(taus=()), r"FidelityConfig\.taus is \(\); .* one temperature or more"),
         (lambda: FidelityConfig(taus=(0.01,)), r"FidelityConfig\.taus is .*; it must be from 0\.05"),
         (lambda: FidelityConfig(tau=11), r"FidelityConfig\.tau is 11; it must be from 0\.05 to 10"),
         (
@@ -121,6 +122,32 @@ from wmlib.task import find_profile
 def test_a_bad_value_fails_at_once_naming_field_and_bound(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def counts_in(config, place=()):
+    """Every field, of this object and of those in it, that holds a number of things."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from counts_in(value, (*place, field.name))
+        elif "int" in str(field.type) and "seed" not in field.name:
+            yield (*place, field.name)
+
+
+def with_value(config, place, value):
+    name, *rest = place
+    if rest:
+        value = with_value(getattr(config, name), rest, value)
+    return dataclasses.replace(config, **{name: value})
+
+
+@pytest.mark.parametrize("kind", [RunConfig, TableConfig, FidelityConfig])
+def test_no_count_is_beyond_what_a_machine_can_bear(kind):
+    places = list(counts_in(kind()))
+    assert ("collect", "episodes") in places or ("episodes",) in places
+    for place in places:
+        with pytest.raises(ConfigError, match=rf"{place[-1]} is 1000000000000; .* or less"):
+            with_value(kind(), place, 10**12)
 
 
 def test_a_stage_depends_on_itself_and_what_came_before_only():

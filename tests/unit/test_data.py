@@ -12,7 +12,7 @@ from wmlib.config import REPORTING_SEEDS, TAUS, VALIDATION_SEEDS
 from wmlib.data import EpisodeStore
 from wmlib.measure.evaluation import bootstrap_interval
 from wmlib.measure.temperature import PAPER, controller_file, read_table
-from wmlib.runtime.files import REFERENCE, sha256
+from wmlib.runtime.files import REFERENCE, load_tensors, sha256
 from wmlib.worlds import RealWorld, play
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,11 @@ def test_sample_episodes_are_whole_and_small():
     store = EpisodeStore(ROOT / "data" / "sample")
     store.verify()
     assert len(store) >= 2 and size(store.folder) <= 6e6
+
+
+def test_all_weights_and_episodes_that_are_shipped_are_signed():
+    for path in sorted((ROOT / "data").rglob("*.safetensors")):
+        load_tensors(path)  # or it is refused
 
 
 def manifest_of(folder):

@@ -19,6 +19,8 @@ from wmlib.runtime.files import ArtifactError, load_json, map_array, save_json, 
 from wmlib.task import Task
 
 _FORMAT = 2
+_KINDS = {"file": str, "length": int, "terminated": bool, "sha256": str}
+"""What a row of the manifest holds, beside what a collector adds."""
 _REMEDY = "delete it and run the same collect command: only this episode is recorded again"
 
 
@@ -142,9 +144,7 @@ class EpisodeStore:
         """
         for seed in self.seeds:
             path = self.path(seed)
-            if not path.is_file():
-                raise ArtifactError(f"{path} is missing; {_REMEDY}")
-            if sha256(path) != self.rows[seed]["sha256"]:
+            if sha256(path, _REMEDY) != self.rows[seed]["sha256"]:
                 raise ArtifactError(f"{path} is damaged (its sha256 differs); {_REMEDY}")
 
     def forget_missing(self) -> None:
@@ -156,17 +156,19 @@ class EpisodeStore:
         content = load_json(self.manifest_path, remedy)
         try:
             if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']}, not {_FORMAT}")
+                raise ValueError(f"its format is {content['format']!r:.40}, not {_FORMAT}")
             if content["sha256"] != _digest(content["episodes"]):
                 raise ValueError("its sha256 differs")
             rows = {}
             for row in content["episodes"]:
                 row = dict(row)
-                seed, length = int(row.pop("seed")), int(row["length"])
+                seed = row.pop("seed")
+                if not all(isinstance(row[name], kind) for name, kind in _KINDS.items()):
+                    raise ValueError("a row holds values of another kind")
                 if Path(row["file"]).name != row["file"]:
-                    raise ValueError(f"{row['file']!r} is not the name of a file in this folder")
-                if length < 1 or not isinstance(row["terminated"], bool) or not row["sha256"]:
-                    raise ValueError(f"the row of seed {seed} makes no sense")
+                    raise ValueError(f"{row['file']!r:.40} is not the name of a file in this folder")
+                if type(seed) is not int or row["length"] < 1 or not row["sha256"]:
+                    raise ValueError("a row makes no sense")
                 rows[seed] = row
             return rows
         except (KeyError, TypeError, ValueError) as error:

@@ -47,9 +47,13 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the mean of returns (n,); the same returns give the same one."""
     rng = np.random.default_rng(0)
     returns = np.asarray(returns, float)
-    picks = rng.integers(len(returns), size=(resamples, len(returns)))
+    together = max(1, 1_000_000 // len(returns))  # resamples; of many games, few fit the memory
+    means = [
+        returns[rng.integers(len(returns), size=(min(together, resamples - done), len(returns)))].mean(1)
+        for done in range(0, resamples, together)
+    ]
     tail = (1 - level) / 2
-    low, high = np.quantile(returns[picks].mean(1), [tail, 1 - tail])
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -5,7 +5,7 @@ ever; in the game it dies. In a hot dream it can't rely on anything, and learns 
 """
 
 import hashlib
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from wmlib.data.sequences import Sequences
 from wmlib.evolution.cmaes import evolve, scores_in
 from wmlib.evolution.space import SearchSpace, fitted_space
 from wmlib.measure.evaluation import Score, evaluate
-from wmlib.runtime.files import ArtifactError, alone, load_json, save_json, save_tensors
+from wmlib.runtime.files import ArtifactError, alone, as_json, load_json, save_json, save_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import digest_of, digest_of_weights
@@ -137,7 +137,7 @@ def _save(folder: Path, digest: str, rows: dict[float, Row]) -> None:
 
 
 def _sha256(rows: list[dict]) -> str:
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return hashlib.sha256(as_json(rows).encode()).hexdigest()
 
 
 def read_table(folder: Path) -> tuple[list[Row], str]:
@@ -153,16 +153,25 @@ def read_table(folder: Path) -> tuple[list[Row], str]:
         if content["sha256"] != _sha256(content["rows"]):
             raise ValueError("its sha256 differs")
         rows = [
-            Row(row["tau"], *(_score(row[world]) for world in ("dream", "real")))
+            Row(_number(row["tau"]), *(_score(row[world]) for world in ("dream", "real")))
             for row in content["rows"]
         ]
-        return rows, content["digest"]
+        return rows, str(content["digest"])
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
 
 
 def _score(row: dict) -> Score:
-    return Score(**row | {"ci95": tuple(row["ci95"])})
+    low, high = map(_number, row["ci95"])
+    numbers = {key: _number(row[key]) for key in ("n", "first_seed", "mean", "sd")}
+    returns = [_number(each) for each in row["returns"]]
+    return Score(**row | numbers | {"ci95": (low, high), "returns": returns})
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float | None):
+        raise TypeError(f"{value!r:.40} is no number")
+    return math.nan if value is None else value  # which JSON lacks
 
 
 def load_rows(folder: Path, digest: str) -> dict[float, Row]:

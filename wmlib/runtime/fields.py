@@ -17,10 +17,16 @@ def check(config: object, field_name: str, ok: bool, rule: str) -> None:
         raise ConfigError(f"{type(config).__name__}.{field_name} is {value!r}; it must be {rule}")
 
 
+HIGHEST_COUNT = 10_000_000
+"""Bound of a number of things: more would be played or learned for years, and fit no memory."""
+
+
 def check_counts(config: object, **lowest: int) -> None:
-    """Fields that hold a whole number, each with the lowest that it may be."""
+    """Fields that hold a number of things, each with the lowest that it may be."""
     for name, bound in lowest.items():
-        check(config, name, _is_count(getattr(config, name), bound), f"a whole number, {bound} or more")
+        value, rule = getattr(config, name), f"a whole number, {bound} or more"
+        check(config, name, _is_count(value, bound), rule)
+        check(config, name, value <= HIGHEST_COUNT, f"{HIGHEST_COUNT:,} or less")
 
 
 def check_counts_or_all(config: object, *names: str) -> None:
@@ -29,6 +35,7 @@ def check_counts_or_all(config: object, *names: str) -> None:
         value = getattr(config, name)
         fits = value is None or _is_count(value, 1)
         check(config, name, fits, "a whole number, 1 or more, or None for all there are")
+        check(config, name, value is None or value <= HIGHEST_COUNT, f"{HIGHEST_COUNT:,} or less")
 
 
 def check_range(config: object, low: float, high: float, *names: str) -> None:

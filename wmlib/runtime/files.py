@@ -1,7 +1,7 @@
 """Files: weights and tables as safetensors, written whole or not at all, read with suspicion.
 
-Nothing here unpickles. A file that is damaged, foreign or holds NaN, and what is no file but a named pipe
-or a folder, gives one `ArtifactError` with its name and the remedy.
+Nothing here unpickles. What is damaged, foreign or holds NaN, and what is no file at all, such as a
+named pipe, gives one `ArtifactError` with its name and the remedy.
 """
 
 import contextlib
@@ -78,6 +78,22 @@ def ensure_writable(path: Path, option: str) -> None:
         for folder in missing:  # the innermost first
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def appending(path: Path, remedy: str) -> Iterator[BinaryIO]:
+    """A file, made if missing, open to be read and added to at its end.
+
+    Raises:
+        ArtifactError: it is no file, or can't be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(_target(path, remedy), "ab+") as file:
+            yield file
+    except OSError as error:
+        raise _unwritable(path, error, remedy) from error
 
 
 def _target(path: Path, remedy: str) -> Path:
@@ -222,10 +238,15 @@ def reading(path: Path, remedy: str, most: float = math.inf) -> Iterator[BinaryI
         again = remedy.removeprefix("delete it and ")
         raise ArtifactError(f"{path} is missing; {again}") from None
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):  # nothing is wrong with what it holds
-            remedy = f"let it be read: {shlex.join(['chmod', 'u+rX', str(path.parent), str(path)])}"
-        remedy = _REMEDIES.get(error.errno, remedy)
-        raise ArtifactError(f"{path} can't be read ({error.strerror or error}); {remedy}") from error
+        raise unreadable(path, error, remedy) from error
+
+
+def unreadable(path: Path, error: OSError, remedy: str) -> ArtifactError:
+    """What to say of a file that the system refuses to read; `remedy` where it does not tell why."""
+    if error.errno in (errno.EACCES, errno.EPERM):  # nothing is wrong with what it holds
+        remedy = f"let it be read: {shlex.join(['chmod', 'u+rX', str(path.parent), str(path)])}"
+    remedy = _REMEDIES.get(error.errno, remedy)
+    return ArtifactError(f"{path} can't be read ({error.strerror or error}); {remedy}")
 
 
 def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tuple[dict, dict]:

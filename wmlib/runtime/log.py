@@ -1,17 +1,21 @@
 """The journal of a run: events.jsonl for machines, progress bars for people."""
 
 import contextlib
-import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from tqdm import tqdm
 
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.files import appending, as_json, parse_json, reading
 from wmlib.runtime.streams import forgiving
+
+_BEGINNING = b'{"stage": '
+_LONGEST = 2**20
+"""How each row begins, and how long it may be."""
 
 
 class RunLog:
@@ -25,20 +29,15 @@ class RunLog:
         self.quiet = quiet
 
     def event(self, stage: str, step: int, **values: object) -> None:
-        """Add a row. `seconds` is the wall clock; nothing that is computed depends on it."""
+        """Add a row. `seconds` is the wall clock; nothing that is computed depends on it. A value that
+        is not finite becomes null."""
         if self.path is None:
             return
         row = {"stage": stage, "step": step, **values, "seconds": round(time.time(), 2)}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, "ab+") as file:
-                if _is_cut_short(file):  # by a kill: the next row begins a line of its own
-                    file.write(b"\n")
-                file.write(json.dumps(row).encode() + b"\n")
-        except OSError as error:
-            raise ArtifactError(
-                f"{self.path} can't be written ({error.strerror}); choose another --run-dir"
-            ) from error
+        with appending(self.path, "choose another folder") as file:
+            if _is_cut_short(file):  # by a kill: the next row begins a line of its own
+                file.write(b"\n")
+            file.write(as_json(row).encode() + b"\n")
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -61,14 +60,32 @@ def _is_cut_short(file: BinaryIO) -> bool:
 
 def read_events(folder: Path, stage: str | None = None) -> list[dict]:
     """The rows of a run, oldest first; what is no row, such as one cut short by a kill, is left out."""
-    rows = []
+    return list(each_event(folder, stage))
+
+
+def each_event(folder: Path, stage: str | None = None) -> Iterator[dict]:
+    """The same, a row at a time: the memory that it takes does not grow with the journal.
+
+    Raises:
+        ArtifactError: there is a journal that can't be read.
+    """
     path = Path(folder) / "events.jsonl"
     if not path.exists():
-        return rows
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            row = json.loads(line)
-            ours = isinstance(row, dict) and {"stage", "step", "seconds"} <= row.keys()
-            if ours and stage in (None, row["stage"]):
-                rows.append(row)
-    return rows
+        return
+    with reading(path, "move it away: nothing but the wall times hangs on it") as file:
+        while line := file.readline(_LONGEST):
+            if line.startswith(_BEGINNING):  # anything else need not be looked at
+                with contextlib.suppress(ValueError):
+                    row = parse_json(line)
+                    if _is_row(row) and stage in (None, row["stage"]):
+                        yield row
+
+
+def _is_row(row: dict) -> bool:
+    stage, step, seconds = (row.get(key) for key in ("stage", "step", "seconds"))
+    return (
+        isinstance(stage, str)
+        and isinstance(step, int)
+        and isinstance(seconds, int | float)
+        and 0 <= seconds < 1e11  # until the year 5138
+    )

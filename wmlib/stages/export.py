@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from wmlib.config import STAGES, EvaluateConfig, Machine, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
 from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
-from wmlib.runtime.log import RunLog, read_events
+from wmlib.runtime.log import RunLog, each_event
 from wmlib.runtime.versions import game_versions, installed_versions
 from wmlib.task import task_names
 
@@ -78,7 +78,9 @@ def config_of(run: Path, remedy: str) -> dict:
     path = run / "config.json"
     config = load_json(path, remedy)
     stages = config.get("stages") if isinstance(config, dict) else None
-    known = isinstance(stages, list) and all(stage in STAGES for stage in stages)
+    known = isinstance(stages, list) and all(
+        isinstance(stage, str) and stage in STAGES for stage in stages
+    )
     if not known or config.get("task") not in task_names():
         raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
     if set(stages).isdisjoint(makers("controller")):
@@ -116,7 +118,7 @@ def _manifest(
     return {
         "command": command,
         "config": load_json(run / "config.json"),
-        "wall_seconds": wall_seconds(read_events(run)),
+        "wall_seconds": wall_seconds(each_event(run)),
         "machine": {
             "processor": _processor(),
             "cores": os.cpu_count(),
@@ -138,7 +140,7 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def wall_seconds(events: list[dict]) -> dict[str, float]:
+def wall_seconds(events: Iterable[dict]) -> dict[str, float]:
     """How long each stage worked, all its sittings together, from the rows of a run's events."""
     spent: dict[str, float] = {}
     last: dict[str, float] = {}

@@ -16,6 +16,7 @@ from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import (
     ArtifactError,
     alone,
+    ensure_writable,
     expect,
     load_json,
     load_tensors,
@@ -54,7 +55,8 @@ class RunFolder:
         """Check that all before the stage is there, and write down the configuration.
 
         Raises:
-            ArtifactError: naming the first stage that is missing, and the command that makes it.
+            ArtifactError: naming the first stage that is missing, and the command that makes it; or
+                the first file that could not be written in the end.
         """
         for before in self.config.stages_before(stage):
             if not self.is_done(before):
@@ -63,6 +65,10 @@ class RunFolder:
                     f"first run: python -m wmlib {STAGES[before].command}, with the same options (in a "
                     "notebook: the one that trains it)"
                 )
+        kinds = [kind for kind in STAGES[stage].makes if kind != "episodes"]
+        kept = self.path / "checkpoints" / f"{stage}.safetensors"
+        for path in (kept, *(path for kind in kinds for path in self._files(stage, kind))):
+            ensure_writable(path, "--run-dir")  # now, and not after an hour
         save_json(self.path / "config.json", dataclasses.asdict(self.config))
 
     def is_done(self, stage: str) -> bool:

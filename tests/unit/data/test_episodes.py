@@ -1,5 +1,7 @@
 """The store gives back what it was given, and notices what was damaged."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,30 @@ def test_a_broken_manifest_is_one_clear_error(store, text):
     store.manifest_path.write_text(text)
     with pytest.raises(ArtifactError, match=r"manifest\.json is damaged.*collect again"):
         EpisodeStore(store.folder)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"seed": "3"}, {"seed": True}, {"seed": []}, {"length": "20"}, {"length": 0}, {"file": ["x"]},
+        {"file": None}, {"terminated": 1}, {"sha256": ""}, {"sha256": 7},
+    ],
+)  # fmt: skip
+def test_a_row_with_values_of_another_kind_is_one_clear_error(store, row):
+    store.rows[3].update(row)  # with a digest of its own: whole in itself
+    store.save_manifest()
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged.*a row .*collect again"):
+        EpisodeStore(store.folder)
+
+
+def test_what_is_no_file_is_neither_mapped_nor_verified(store):
+    store.path(9).unlink()
+    os.mkfifo(store.path(9))
+    for read in (store.verify, lambda: store.frames(9), lambda: store.episode(9)):
+        with pytest.raises(
+            ArtifactError, match=r"episode_0000009.* is a named pipe, not a file; delete"
+        ):
+            read()
 
 
 def test_a_missing_episode_can_be_struck_and_recorded_again(store):

@@ -1,5 +1,7 @@
 """Scores against hand-computed figures and scipy-free theory."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,18 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         low, high = bootstrap_interval(rng.exponential(1.0, 50), resamples=500)
         hits += low <= 1.0 <= high
     assert 0.86 <= hits / 200 <= 0.99
+
+
+def test_the_interval_of_very_many_returns_needs_little_memory():
+    """The same draws, some at a time: the whole of them, at once, is the oracle."""
+    returns = np.random.default_rng(3).normal(size=30_000)
+    tracemalloc.start()
+    found = bootstrap_interval(returns, resamples=200)
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()
+    picks = np.random.default_rng(0).integers(30_000, size=(200, 30_000))
+    means = [returns[row].mean() for row in picks]
+    assert found == pytest.approx(np.quantile(means, [0.025, 0.975]), rel=1e-12)
 
 
 def test_the_same_returns_give_the_same_interval():

@@ -1,6 +1,8 @@
 """The temperature table: its rows are what the plain commands say, and it goes on where it stopped."""
 
+import hashlib
 import json
+import math
 import shutil
 from dataclasses import replace
 
@@ -10,8 +12,15 @@ import torch
 from wmlib.agent import load_agent
 from wmlib.cli import run_command
 from wmlib.config import TAUS, Coordinates, TableConfig
-from wmlib.measure.temperature import PAPER, controller_file, learned_from, load_rows, read_table
-from wmlib.runtime.files import ArtifactError, load_tensors
+from wmlib.measure.temperature import (
+    PAPER,
+    as_text,
+    controller_file,
+    learned_from,
+    load_rows,
+    read_table,
+)
+from wmlib.runtime.files import REFERENCE, ArtifactError, load_tensors
 
 SMALL = [
     "--episodes", "2", "--dream.generations", "2", "--dream.population", "4", "--dream.episodes", "2",
@@ -95,6 +104,41 @@ def test_a_damaged_table_is_named(made, tmp_path, damage):
     path.write_text(damage or (made / path.name).read_text().replace('"n": 2', '"n": 9'))
     with pytest.raises(ArtifactError, match=r"temperature.json is damaged or not ours.*delete it"):
         read_table(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tau": "0.1"}, {"tau": [0.1]}, {"real": None}, {"dream": {"mean": 1}}, {"real.mean": "high"},
+        {"real.sd": []}, {"real.n": "100"}, {"real.ci95": [1]}, {"real.ci95": ["a", "b"]},
+        {"real.returns": 7}, {"dream.returns": ["a"]}, {"real.more": 1},
+    ],
+)  # fmt: skip
+def test_a_table_with_values_of_another_kind_is_named(shipped_table, change):
+    """Whole in itself: with a digest of its own."""
+    content = json.loads(shipped_table.read_text())
+    for place, value in change.items():
+        *into, name = place.split(".")
+        row = content["rows"][0]
+        (row[into[0]] if into else row)[name] = value
+    content["sha256"] = hashlib.sha256(json.dumps(content["rows"]).encode()).hexdigest()
+    shipped_table.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=r"temperature.json is damaged or not ours.*delete it"):
+        read_table(shipped_table.parent)
+
+
+def test_what_is_not_defined_is_null_in_the_file_and_comes_back(shipped_table):
+    content = json.loads(shipped_table.read_text())
+    content["rows"][0]["real"]["sd"] = None
+    content["sha256"] = hashlib.sha256(json.dumps(content["rows"]).encode()).hexdigest()
+    shipped_table.write_text(json.dumps(content))
+    rows, _ = read_table(shipped_table.parent)
+    assert math.isnan(rows[0].real.sd) and "nan" in as_text(rows)
+
+
+@pytest.fixture
+def shipped_table(tmp_path):
+    return shutil.copy(REFERENCE / "takecover" / "temperature.json", tmp_path / "temperature.json")
 
 
 def test_a_temperature_out_of_bounds_is_refused_before_any_work(doom_run, tmp_path, capsys):

@@ -6,6 +6,7 @@ from typing import Literal
 import pytest
 
 from wmlib.runtime.fields import (
+    HIGHEST_COUNT,
     HIGHEST_TAU,
     LOWEST_TAU,
     ConfigError,
@@ -37,6 +38,14 @@ def test_a_count_is_a_whole_number_from_its_bound_on(value):
     check_counts(Plan(count=3), count=3)
     with pytest.raises(ConfigError, match=r"^Plan\.count is .*; it must be a whole number, 3 or more$"):
         check_counts(Plan(count=value), count=3)
+
+
+@pytest.mark.parametrize("value", [HIGHEST_COUNT + 1, 10**30])
+def test_a_count_has_an_upper_bound_too(value):
+    for one in (lambda plan: check_counts(plan, count=0), lambda p: check_counts_or_all(p, "count")):
+        one(Plan(count=HIGHEST_COUNT))
+        with pytest.raises(ConfigError, match=rf"count is {value}; it must be 10,000,000 or less$"):
+            one(Plan(count=value))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "all"])

@@ -2,13 +2,17 @@
 
 import errno
 import io
+import os
 import sys
 import time
+import tracemalloc
 
+import numpy as np
 import pytest
 
 from wmlib.runtime.files import ArtifactError
-from wmlib.runtime.log import RunLog, read_events
+from wmlib.runtime.log import RunLog, each_event, read_events
+from wmlib.stages.export import wall_seconds
 
 
 def test_rows_come_back_in_their_order_and_by_stage(tmp_path):
@@ -33,6 +37,62 @@ def test_what_is_no_row_is_left_out_and_the_next_row_begins_a_line(tmp_path):
     assert [row["step"] for row in read_events(tmp_path)] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"stage": "vae", "step": 1, "seconds": "late"}',
+        '{"stage": "vae", "step": 1, "seconds": 1e999}',
+        '{"stage": "vae", "step": 1, "seconds": NaN}',
+        '{"stage": "vae", "step": 1, "seconds": 1' + "0" * 400 + "}",
+        '{"stage": "vae", "step": null, "seconds": 1}',
+        '{"stage": ["vae"], "step": 1, "seconds": 1}',
+        '{"stage": ' + "[" * 100_000,
+        '{"stage": "' + "x" * 2**21 + '", "step": 1, "seconds": 1}',
+    ],
+)
+def test_an_odd_row_is_left_out_and_breaks_nothing_that_reads_them(tmp_path, row):
+    log = RunLog(tmp_path, quiet=True)
+    log.event("vae", 1, began=True)
+    with open(tmp_path / "events.jsonl", "a") as file:
+        file.write(row + "\n")
+    log.event("vae", 2)
+    assert [each["step"] for each in read_events(tmp_path)] == [1, 2]
+    assert wall_seconds(each_event(tmp_path)).keys() == {"vae"}
+
+
+def test_garbage_is_read_quickly_and_in_little_memory(tmp_path):
+    log, chunk = RunLog(tmp_path, quiet=True), np.random.default_rng(0).bytes(2**22)
+    log.event("vae", 1)
+    with open(tmp_path / "events.jsonl", "ab") as file:
+        for part in (chunk, bytes(2**22), b"\n" * 2**16, chunk):
+            file.write(part)
+        file.write(b"\n")
+    log.event("vae", 2)
+    tracemalloc.start()
+    began = time.monotonic()
+    assert [row["step"] for row in each_event(tmp_path)] == [1, 2]
+    assert time.monotonic() - began < 2  # a gigabyte is 80 times as much
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
+
+
+def test_a_value_that_is_not_finite_becomes_null(tmp_path):
+    RunLog(tmp_path, quiet=True).event("vae", 1, loss=float("nan"), parts=[float("inf"), 1.0])
+    assert "NaN" not in (tmp_path / "events.jsonl").read_text()
+    (row,) = read_events(tmp_path)
+    assert row["loss"] is None and row["parts"] == [None, 1.0]
+
+
+def test_a_journal_that_is_no_file_is_one_clear_error(tmp_path):
+    os.mkfifo(tmp_path / "events.jsonl")
+    with pytest.raises(
+        ArtifactError, match=r"events\.jsonl is a named pipe, not a file; choose another"
+    ):
+        RunLog(tmp_path, quiet=True).event("vae", 1)
+    with pytest.raises(ArtifactError, match=r"events\.jsonl is a named pipe, not a file; move it away"):
+        read_events(tmp_path)
+
+
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     RunLog(quiet=True).event("vae", 1)
@@ -41,7 +101,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ArtifactError, match=r"events\.jsonl can't be written.*--run-dir"):
+    with pytest.raises(ArtifactError, match=r"events\.jsonl can't be written.*another folder"):
         RunLog(tmp_path / "file", quiet=True).event("vae", 1)
 
 

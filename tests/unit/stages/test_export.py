@@ -8,8 +8,8 @@ import torch
 
 from wmlib.cli import run_command
 from wmlib.config import EvaluateConfig, Machine
-from wmlib.runtime.files import ArtifactError, load_tensors, sha256
-from wmlib.stages.export import export_run, wall_seconds
+from wmlib.runtime.files import ArtifactError, load_tensors, save_json, sha256
+from wmlib.stages.export import config_of, export_run, wall_seconds
 
 
 def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smoke_run, capsys):
@@ -46,6 +46,20 @@ def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smo
 def test_an_unfinished_run_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match=r"config.json is missing; finish the run"):
         export_run(tmp_path, tmp_path / "out", "", EvaluateConfig(), "exact", Machine())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [], {}, {"stages": 7, "task": "carracing"}, {"stages": [["vae"]], "task": "carracing"},
+        {"stages": [None], "task": "carracing"}, {"stages": ["real"], "task": ["carracing"]},
+        {"stages": ["real"], "task": {}}, {"stages": {"real": 1}, "task": "carracing"},
+    ],
+)  # fmt: skip
+def test_a_configuration_with_values_of_another_kind_is_named(tmp_path, config):
+    save_json(tmp_path / "config.json", config)
+    with pytest.raises(ArtifactError, match=r"config.json is damaged or not ours; x"):
+        config_of(tmp_path, "x")
 
 
 def test_a_run_that_stopped_before_its_last_stage_is_refused_and_nothing_changes(tmp_path, smoke_run):
