@@ -291,6 +291,8 @@ def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
 def _deliver(command: str, text: str, run: Path | None, outcome: dict) -> int:
     """Print what took long, and keep it in the run's folder. Where there is no run, it is kept in this
     folder if it can't be printed."""
+    if run and run.resolve().is_relative_to(REFERENCE.resolve()):  # what is shipped stays as it is
+        run = None
     kept = run and _keep(command, outcome, run)
     why = tell(text, sys.stdout)
     if why:

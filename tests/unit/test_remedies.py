@@ -28,7 +28,6 @@ SAID_BY = {
     "envs.games": set(RUNNING),
     "measure.temperature": {"temperature"},
     "runtime.files": set(RUNNING),
-    "runtime.log": {*RUNNING, "temperature"},
     "stages.export": {"export"},
     "stages.folder": set(RUNNING),
 }
@@ -40,22 +39,21 @@ SAID_BY = {
 
 @functools.cache
 def texts() -> list[tuple[str, str]]:
-    """(module, text) of all that the package can say, {} standing for what is filled in: of the command
-    line what it raises, since its other texts are names of options."""
+    """(module, text) of all that the package can say, {} standing for what is filled in. One word alone
+    says nothing."""
     found = []
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        if name == "cli":
-            nodes = [node for each in nodes if isinstance(each, ast.Raise) for node in ast.walk(each)]
         beside = {part for node in nodes for part in inside(node)}
         for node in nodes:
             if isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
-                found.append((name, "".join(parts)))
+                parts = [getattr(part, "value", "") for part in node.values]
+                text = "".join(part if isinstance(part, str) else "{}" for part in parts)
+                found.append((name, text))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in beside:
                 found.append((name, node.value))
-    return found
+    return [(name, text) for name, text in found if " " in text.strip()]
 
 
 def inside(node: ast.AST) -> list[ast.AST]:
