@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import json
 import os
 import platform
 import sys
@@ -20,7 +19,8 @@ from benchmarks.games import env_rows, evaluation_rows
 from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
-from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.files import REFERENCE, ArtifactError, ensure_writable, save_json, whole_file
+from wmlib.runtime.streams import forgiving_streams
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         if path and not path.parent.is_dir():
             parser.error(f"{path}: there is no folder {path.parent}")
     try:
+        for path, option in ((options.json, "--json"), (options.figure, "--figure")):
+            if path:
+                ensure_writable(path, option)
         agent = load_agent(REFERENCE / "carracing")
     except ArtifactError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -78,9 +81,10 @@ def main(argv: list[str] | None = None) -> int:
         )
     print(f"\n{time.monotonic() - began:.0f} s in all")
     if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        save_json(options.json, [asdict(row) for row in rows])
     if options.figure:
-        draw(rows, curves).savefig(options.figure)
+        with whole_file(options.figure) as temporary:
+            draw(rows, curves).savefig(temporary, format=options.figure.suffix.lstrip(".") or None)
     return 0
 
 
@@ -136,4 +140,5 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with forgiving_streams():
+        sys.exit(main())

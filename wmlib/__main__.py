@@ -5,6 +5,8 @@ Nothing heavy is imported at the top: worker processes read this file too.
 
 import sys
 
+from wmlib.runtime.streams import forgiving_streams
+
 COMMANDS = {
     "run": "every stage, from nothing to a scored agent; goes on where it stopped",
     "collect": "record episodes with an exploring policy",
@@ -26,7 +28,11 @@ RENAMED = {"honesty": "fidelity"}
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, 2 for a bad input, 130 when stopped, or 1 for a
     machine that the doctor found broken."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    with forgiving_streams():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_usage())
         return 0

@@ -1,5 +1,6 @@
 """An agent: V, M, C and where its dreams begin, as one thing that opens its worlds."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,17 +105,21 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         ArtifactError: naming the file that is missing or damaged.
     """
     folder = Path(folder)
-    remedy = f"finish the run: python -m wmlib run --run-dir {folder}, with the options it began with"
+    remedy = finishing(folder)
+    of_file = f"delete it and {remedy}"  # else the stage that made it is done, and is not run again
+    if (folder / "manifest.json").exists():
+        out = shlex.quote(str(folder))
+        remedy = of_file = f"export the run again: python -m wmlib export --run-dir RUN --out {out}"
     if folder.is_relative_to(REFERENCE):
         if not folder.is_dir():
             raise ArtifactError(
                 f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
                 f"--task {folder.name}, and name its folder with --run-dir"
             )
-        remedy = f"bring back what was shipped: git checkout -- {folder}"
-    _verify(folder, remedy)
+        remedy = of_file = f"bring back what was shipped: git checkout -- {folder}"
+    _verify(folder, of_file)
     path = folder / controller_file
-    tensors, about = load_tensors(path, remedy)
+    tensors, about = load_tensors(path, of_file)
     try:
         task = find_task(about["task"])
         controller = Controller(task, ControllerConfig(**about["controller"]))
@@ -122,8 +127,8 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         weight = about.get("end_weight", MDNRNNConfig.done_positive_weight)
         kept = {kind: Path(name).name for kind, name in about.get("weights", {}).items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{path} is not a controller ({error}); {remedy}") from error
-    expect(path, tensors, {"params": (controller.size,)}, remedy)
+        raise ArtifactError(f"{path} is not a controller ({error}); {of_file}") from error
+    expect(path, tensors, {"params": (controller.size,)}, of_file)
     params = tensors["params"].float()
 
     def file_of(kind: str) -> Path:
@@ -131,9 +136,9 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         path = folder / "stages" / kept.get(kind, "")
         return path if path.is_file() else folder / f"{kind}.safetensors"
 
-    vae, about_vae = load_vae(file_of("vae"), task, remedy)
-    mdnrnn, about_mdnrnn = load_mdnrnn(file_of("mdnrnn"), task, remedy, weight)
-    starts, about_starts = load_starts(file_of("dream_starts"), task, remedy)
+    vae, about_vae = load_vae(file_of("vae"), task, of_file)
+    mdnrnn, about_mdnrnn = load_mdnrnn(file_of("mdnrnn"), task, of_file, weight)
+    starts, about_starts = load_starts(file_of("dream_starts"), task, of_file)
     found = {"vae": about_vae, "mdnrnn": about_mdnrnn, "dream_starts": about_starts}
     if "made_from" not in about and (folder / "manifest.json").exists():
         # Shipped before C named its V and M by content: there the manifest vouches for them.
@@ -141,8 +146,14 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
             raise ArtifactError(f"V, M and C in {folder} are of different runs; {remedy}")
     else:
         origin = {kind: (file_of(kind), each["sha256"]) for kind, each in found.items()}
-        check_origin(path, about, origin, remedy)
+        check_origin(path, about, origin, of_file)
     return Agent(task, vae, mdnrnn, controller, params, starts, about)
+
+
+def finishing(run: Path) -> str:
+    """The remedy for a run that is not finished."""
+    where = shlex.quote(str(run))
+    return f"finish the run: python -m wmlib run --run-dir {where}, with the options it began with"
 
 
 def load_vae(path: Path, task: Task, remedy: str) -> tuple[VAE, dict]:

@@ -6,7 +6,7 @@ import functools
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,7 +24,9 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, unreadable
+from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json, unreadable
+from wmlib.runtime.seeds import digest_of
+from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task, task_names
 
 if TYPE_CHECKING:  # what a command needs is imported when it runs
@@ -65,7 +67,7 @@ class OnThisMachine:
 
 @dataclass(frozen=True)
 class EvaluateOptions(OnThisMachine):
-    """Score an agent over many games."""
+    """Score an agent over many games. A run folder keeps the score besides, under scores/."""
 
     task: str | None = None
     """The game; by default the run's own, without a run carracing."""
@@ -123,7 +125,8 @@ class TemperatureOptions(OnThisMachine, TableConfig):
 
 @dataclass(frozen=True)
 class FidelityOptions(OnThisMachine, FidelityConfig):
-    """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
+    """How far an agent's dream may be believed: its scores, ends and pictures against the game's. A run
+    folder keeps the report besides, under scores/."""
 
     task: str | None = None
     """The game; by default the run's own, without a run takecover."""
@@ -245,6 +248,9 @@ def _agent_for(
 
     task = find_task(options.task or default).name
     folder = options.run_dir or REFERENCE / task
+    there = sorted(path.name for path in folder.glob("controller*.safetensors"))
+    if there and controller != CONTROLLER and not (folder / controller).is_file():  # mistyped
+        raise ConfigError(f"--controller: {folder} has no {controller}; it has: {', '.join(there)}")
     agent = load_agent(folder, controller)
     if options.task and agent.task.name != task:
         raise ConfigError(f"--task is {task}, but the agent in {folder} plays {agent.task.name}")
@@ -254,7 +260,7 @@ def _agent_for(
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
     task = find_task(options.task or RunConfig.task)
-    from wmlib.measure.evaluation import evaluate, evaluate_policy
+    from wmlib.measure.evaluation import digest_of_agent, evaluate, evaluate_policy
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.worlds.dream import SIDE_BY_SIDE
@@ -270,7 +276,7 @@ def _evaluate(argv: list[str]) -> int:
             score = evaluate_policy(
                 task, options.policy, config, options.machine, RunLog(), options.game
             )
-        return _tell(options, score)
+        return _tell_score(options, score, {"horizon": config.horizon, "game": options.game})
     agent = _agent_for(options, RunConfig.task, options.controller)
     config = options.config(agent.task)
     if options.world == "real":
@@ -280,40 +286,90 @@ def _evaluate(argv: list[str]) -> int:
         world = agent.dream(lanes, config.horizon, options.tau, options.end)
     with world, stops_on_signals():
         score = evaluate(world, agent.controller, agent.params, config, RunLog(), options.world)
-    return _tell(options, score)
+    how = {"game": options.game}
+    if options.world == "dream":
+        how = {"tau": options.tau, "end": options.end}
+    how |= {
+        "horizon": config.horizon,
+        "controller": options.controller,
+        "weights": digest_of_agent(agent),
+    }
+    return _tell_score(options, score, how)
 
 
-def _tell(options: EvaluateOptions, score) -> int:
-    print(as_json(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}")
+def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
+    """how: what the score depends on and does not say itself."""
+    text = as_json(score.as_dict()) if options.json else f"{score.task}, {score.world}: {score}"
+    return _deliver("evaluate", text, options.run_dir, score.as_dict() | how)
+
+
+def _deliver(command: str, text: str, run: Path | None, outcome: dict) -> int:
+    """Print what took long, and keep it in the run's folder. Where there is no run, it is kept in this
+    folder if it can't be printed."""
+    if run and run.resolve().is_relative_to(REFERENCE.resolve()):  # what is shipped stays as it is
+        run = None
+    kept = run and _keep(command, outcome, run)
+    why = tell(text, sys.stdout)
+    if why:
+        return _tell_instead(text, why, kept or _keep(command, outcome, Path()))
+    if kept:
+        tell(f"kept in {kept}", sys.stderr)
     return 0
+
+
+def _keep(command: str, outcome: dict, folder: Path) -> Path | None:
+    """Write an outcome below the folder. Its name follows from all that it says, so that none takes
+    another's place."""
+    path = folder / "scores" / f"{command}-{digest_of(sorted(outcome.items()))}.json"
+    try:
+        save_json(path, outcome)
+    except ArtifactError as error:
+        tell(f"not kept: {error}", sys.stderr)
+        return None
+    return path
+
+
+def _tell_instead(text: str, why: str, kept: Path | None = None) -> int:
+    """Say on standard error what became of a text that standard output did not take.
+
+    Returns the exit status: 1 if nobody is ever going to see it.
+    """
+    where = f"its outcome is in {kept}" if kept else f"this was to be read there:\n{text}"
+    unheard = tell(f"standard output can't be written ({why}); {where}", sys.stderr)
+    return 1 if unheard and not kept else 0
 
 
 def _temperature(argv: list[str]) -> int:
     options = tyro.cli(TemperatureOptions, prog="python -m wmlib temperature", args=argv)
     from wmlib.agent import load_agent
-    from wmlib.measure.temperature import as_text, table
+    from wmlib.measure.temperature import TABLE, as_text, table
     from wmlib.runtime.job import Job
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
 
+    ensure_writable(options.out / TABLE, "--out")
     agent = load_agent(options.run_dir or REFERENCE / "takecover")
     job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
         rows = table(agent, options, options.machine, job)
-    print(as_text(rows))
-    return 0
+    why = tell(as_text(rows), sys.stdout)
+    return _tell_instead(as_text(rows), why, options.out / TABLE) if why else 0
 
 
 def _fidelity(argv: list[str]) -> int:
     options = tyro.cli(FidelityOptions, prog="python -m wmlib fidelity", args=argv)
+    from wmlib.measure.evaluation import digest_of_agent
     from wmlib.measure.fidelity import measure_fidelity
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
 
     agent = _agent_for(options, "takecover")
     with stops_on_signals():
-        print(measure_fidelity(agent, options, options.machine, RunLog()))
-    return 0
+        report = str(measure_fidelity(agent, options, options.machine, RunLog()))
+    asked = {one.name: getattr(options, one.name) for one in fields(FidelityConfig)}
+    about = {"task": agent.task.name, "weights": digest_of_agent(agent), "asked": asked}
+    outcome = about | {"report": report.split("\n")}
+    return _deliver("fidelity", report, options.run_dir, outcome)
 
 
 def _export(argv: list[str]) -> int:
@@ -325,13 +381,14 @@ def _export(argv: list[str]) -> int:
     made = _meant(made_by)
     task = find_task(made.task)
     out = options.out or REFERENCE / task.name
+    ensure_writable(out / "manifest.json", "--out")
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)
     with stops_on_signals():
         scores = export_run(options.run_dir, out, made_by, made, config, options.game, options.machine)
-    for name, score in scores.items():
-        print(f"{name}: {score}")
-    return 0
+    text = "\n".join(f"{name}: {score}" for name, score in scores.items())
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why, out) if why else 0
 
 
 def _profile_of(run_dir: Path) -> str:
@@ -366,14 +423,21 @@ def _meant(command: str) -> RunConfig:
 
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
+    if options.out.is_dir():
+        gif = PlayOptions.out.name
+        raise ConfigError(f"--out: {options.out} is a folder; name a file, such as {options.out / gif}")
+    ensure_writable(options.out, "--out")
     from wmlib.widgets.side_by_side import show_side_by_side
 
     agent = _agent_for(options, RunConfig.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
-    print(f"real game: {real:.0f} points in {options.steps} frames")
-    print(f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes")
-    print(f"side by side: {options.out}")
-    return 0
+    text = (
+        f"real game: {real:.0f} points in {options.steps} frames\n"
+        f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes\n"
+        f"side by side: {options.out}"
+    )
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why) if why else 0
 
 
 RUNNING = ("run", "collect", "vae", "mdnrnn", "evolve")

@@ -106,7 +106,8 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(tmp_path):
     second = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert second.returncode == 2
     assert second.stderr.strip() == (
-        f"error: another run is at work in {tmp_path}; let it end, or choose another --run-dir"
+        f"error: another run is at work in {tmp_path}; let it end, or choose another --run-dir (in a "
+        "notebook: WMLIB_RUN_DIR)"
     )
     assert first.poll() is None  # and goes on
     first.kill()  # which leaves no lock behind

@@ -215,7 +215,7 @@ def test_what_is_missing_is_named(folder, name):
 )
 def test_a_file_that_says_something_else_is_refused(folder, name, about, message):
     rewrite(folder / f"{name}.safetensors", **about)
-    with pytest.raises(ArtifactError, match=f"{message}.*; finish the run"):
+    with pytest.raises(ArtifactError, match=rf"{message}.*; (delete it and )?finish the run"):
         load_agent(folder)
 
 
@@ -223,7 +223,8 @@ def test_a_file_that_says_something_else_is_refused(folder, name, about, message
 def test_dreams_begin_at_moments_with_mean_and_variance(folder, means, variances):
     starts = {"mu": torch.zeros(means, 32), "logvar": torch.zeros(variances, 32)}
     rewrite(folder / "dream_starts.safetensors", starts)
-    with pytest.raises(ArtifactError, match=f"{means} means and {variances} variances; finish the run"):
+    message = f"{means} means and {variances} variances; delete it and finish the run"
+    with pytest.raises(ArtifactError, match=message):
         load_agent(folder)
 
 

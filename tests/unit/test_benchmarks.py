@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from benchmarks import peers
+from benchmarks.__main__ import main
 from benchmarks.games import population
 from benchmarks.measure import side_by_side
 from benchmarks.resolution import measure
@@ -127,3 +128,12 @@ def test_the_readmes_ratios_are_of_these():
     assert len(said) == readme.count("×**") >= 3
     for ratio, name in said:
         assert ratio == f"{rows[name]['ratio']:.1f}", name
+
+
+@pytest.mark.parametrize("option", ["--json", "--figure"])
+def test_what_can_not_be_written_is_refused_before_anything_is_measured(
+    tmp_path, monkeypatch, capsys, option
+):
+    monkeypatch.setattr("benchmarks.__main__.load_agent", None)
+    assert main([option, str(tmp_path)]) == 2
+    assert capsys.readouterr().err.strip().endswith(f"is a folder, not a file; choose another {option}")

@@ -1,6 +1,8 @@
 """The command line as a user meets it: whole processes, bad input included."""
 
+import errno
 import functools
+import io
 import json
 import re
 import shutil
@@ -13,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from wmlib.__main__ import COMMANDS
+from wmlib.__main__ import COMMANDS, main
 from wmlib.agent import Agent, load_agent
 from wmlib.cli import PlayOptions, TemperatureOptions, run_command, run_options
 from wmlib.data.episodes import EpisodeStore
 from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import REFERENCE
 from wmlib.task import find_profile
 from wmlib.vae import to_images
 
@@ -102,6 +105,27 @@ def test_a_name_that_is_too_long_is_one_line(capsys):
     for words in (["evaluate", "--run-dir"], ["export", "--run-dir"], ["run", "--run-dir"]):
         assert run_command(words[0], [words[1], "x" * 300]) == 2
         assert "(File name too long); choose a shorter name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--no-such-option"],
+        ["vae", "--vae.steps", "many"],
+        ["evolve", "--real.patience", "5"],
+        ["evaluate", "--lanes", "0"],
+        ["temperature", "--taus", "hot"],
+        ["export", "--game", "chess"],
+    ],
+)
+def test_a_misused_command_says_where_help_is_and_changes_nothing(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    printed, told = capsys.readouterr()
+    assert end.value.code == 2 and not printed
+    assert f"python -m wmlib {words[0]} --help" in " ".join(told.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_lists_every_command_and_its_options():
@@ -346,3 +370,101 @@ def test_a_smoke_run_leaves_what_it_should(smoke_run):
         json.loads(line)["stage"] for line in (smoke_run / "events.jsonl").read_text().splitlines()
     }
     assert stages == set(find_profile("smoke").stages)
+
+
+# What took long is not lost
+
+
+IN_A_DREAM = ["evaluate", "--world", "dream", "--episodes", "2", "--horizon", "5"]
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A folder with an agent."""
+    return Path(shutil.copytree(REFERENCE / "carracing", tmp_path / "run"))
+
+
+def kept_in(folder):
+    return [json.loads(path.read_text()) for path in sorted((folder / "scores").glob("*.json"))]
+
+
+def test_a_run_keeps_its_scores_besides(run, capsys):
+    words = [*IN_A_DREAM, "--run-dir", str(run), "--json"]
+    for _ in range(2):  # the same question has the same answer, in the same file
+        assert main(words) == 0
+    printed, told = capsys.readouterr()
+    score = json.loads(printed.splitlines()[0])
+    (kept,) = kept_in(run)
+    assert kept.items() >= score.items()
+    asked = {"horizon": 5, "tau": 1.0, "end": "cutoff", "controller": "controller.safetensors"}
+    assert kept.items() >= asked.items() and kept["weights"]
+    assert f"kept in {run / 'scores'}" in told
+    assert main([*words, "--tau", "0.5"]) == 0
+    assert main([*words, "--controller", "controller_dream.safetensors"]) == 0
+    assert len(kept_in(run)) == 3 and len({row["weights"] for row in kept_in(run)}) == 2
+
+
+@pytest.mark.parametrize("stdout", [Full(), None], ids=["full", "closed"])
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_score_that_can_not_be_printed_is_kept(run, monkeypatch, capsys, stdout, has_run):
+    monkeypatch.chdir(run.parent)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main([*IN_A_DREAM, *(["--run-dir", str(run)] if has_run else [])]) == 0
+    (score,) = kept_in(run if has_run else run.parent)
+    assert score["n"] == 2 and len(score["returns"]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith("standard output can't be written") and "scores/evaluate-" in told
+    assert (run / "scores").exists() is has_run and (run.parent / "scores").exists() is not has_run
+
+
+def test_what_is_shipped_stays_as_it_is(capsys):
+    assert main([*IN_A_DREAM, "--run-dir", str(REFERENCE / "carracing")]) == 0
+    assert not (REFERENCE / "carracing" / "scores").exists() and capsys.readouterr().out
+
+
+def test_a_run_that_can_not_be_written_is_scored_nevertheless(run, monkeypatch, capsys):
+    (run / "scores").touch()  # in the way
+    words = [*IN_A_DREAM, "--run-dir", str(run)]
+    assert main(words) == 0
+    printed, told = capsys.readouterr()
+    assert "carracing, dream: " in printed and "not kept: " in told
+    monkeypatch.chdir(run.parent)
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(words) == 0
+    assert len(kept_in(run.parent)) == 1
+
+
+@pytest.mark.parametrize(("stderr", "status"), [("heard", 0), ("full", 1)])
+def test_the_last_to_hear_of_a_score_is_standard_error(run, monkeypatch, capsys, stderr, status):
+    (run.parent / "scores").touch()
+    monkeypatch.chdir(run.parent)
+    monkeypatch.setattr(sys, "stdout", Full())
+    if stderr == "full":
+        monkeypatch.setattr(sys, "stderr", Full())
+    assert main(IN_A_DREAM) == status
+    assert ("carracing, dream: " in capsys.readouterr().err) is (stderr == "heard")
+
+
+def test_what_else_takes_long_is_not_lost_either(run, monkeypatch, capsys):
+    monkeypatch.chdir(run.parent)
+    monkeypatch.setattr("wmlib.measure.fidelity.measure_fidelity", lambda *_: "861 \xb1 111")
+    monkeypatch.setattr("wmlib.measure.temperature.table", lambda *_: [])
+    monkeypatch.setattr("wmlib.stages.export.config_of", lambda *_: {"task": "carracing"})
+    monkeypatch.setattr("wmlib.stages.export.export_run", lambda *_: {"controller": "861"})
+    monkeypatch.setattr("wmlib.widgets.side_by_side.show_side_by_side", lambda *_: (861, 900))
+    monkeypatch.setattr(sys, "stdout", Full())
+    for words, found in [
+        (["fidelity", "--run-dir", "run"], "its outcome is in run/scores/fidelity-"),
+        (["temperature", "--out", "table"], "its outcome is in table/temperature.json"),
+        (["export", "--out", "exported"], "its outcome is in exported"),
+        (["play"], "real game: 861 points"),
+    ]:
+        assert main(words) == 0
+        assert found in capsys.readouterr().err
+    (report,) = kept_in(run)
+    assert report["report"] == ["861 \xb1 111"] and report["asked"]["tau"] == 1.15

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 
+from wmlib.agent import Agent
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
 from wmlib.runtime.log import RunLog
+from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Task
 from wmlib.worlds.play import Listener, PolicyPlayer, play, play_games
@@ -65,6 +67,13 @@ def score_of(
         [round(float(r), 2) for r in returns], game_versions() | {"torch": torch.__version__},
         player,
     )  # fmt: skip
+
+
+def digest_of_agent(agent: Agent) -> str:
+    """The same for the same V, M, C and beginnings of dreams: what a score is a score of."""
+    small = (agent.params, agent.starts.mu, agent.starts.logvar)
+    models = (agent.vae, agent.mdnrnn)
+    return digest_of(*map(digest_of_weights, models), *(tensor.tolist() for tensor in small))
 
 
 def evaluate(

@@ -21,7 +21,7 @@ from wmlib.measure.evaluation import Score, evaluate
 from wmlib.runtime.files import ArtifactError, alone, as_json, load_json, save_json, save_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
-from wmlib.runtime.seeds import digest_of
+from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.worlds.record import record
 
 TABLE = "temperature.json"
@@ -132,13 +132,6 @@ def learned_from(agent: Agent, config: TableConfig, seed: int) -> str:
     if config.coordinates.kind != "weights":  # fitted to what the agent sees when it plays
         parts += (digest_of_weights(agent.vae), agent.params.tolist())
     return digest_of(*parts)
-
-
-def digest_of_weights(module: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for tensor in module.state_dict().values():
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _save(folder: Path, scored: str, learned: str, rows: dict[float, Row]) -> None:

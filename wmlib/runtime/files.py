@@ -250,7 +250,8 @@ def reading(path: Path, remedy: str, most: float = math.inf) -> Iterator[BinaryI
         with open(path, "rb") as file:
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise ArtifactError(f"{path} is missing; {remedy}") from None
+        again = remedy.removeprefix("delete it and ")
+        raise ArtifactError(f"{path} is missing; {again}") from None
     except OSError as error:
         raise unreadable(path, error, remedy) from error
 

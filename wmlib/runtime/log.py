@@ -10,6 +10,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from wmlib.runtime.files import appending, as_json, parse_json, reading
+from wmlib.runtime.streams import forgiving
 
 _BEGINNING = b'{"stage": '
 _LONGEST = 2**20
@@ -32,20 +33,20 @@ class RunLog:
         if self.path is None:
             return
         row = {"stage": stage, "step": step, **values, "seconds": round(time.time(), 2)}
-        with appending(self.path, "choose another --run-dir") as file:
+        with appending(self.path, "choose another folder") as file:
             if _is_cut_short(file):  # by a kill: the next row begins a line of its own
                 file.write(b"\n")
             file.write(as_json(row).encode() + b"\n")
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(text, file=forgiving(sys.stderr))
 
     def bar(self, total: int, name: str, unit: str, initial: int = 0) -> tqdm:
         """A bar with rate and time left."""
         return tqdm(
-            total=total, desc=f"{name:>8}", unit=f" {unit}", initial=initial, file=sys.stderr,
-            disable=self.quiet, dynamic_ncols=True, smoothing=0.1, mininterval=0.5,
+            total=total, desc=f"{name:>8}", unit=f" {unit}", initial=initial, disable=self.quiet,
+            file=forgiving(sys.stderr), dynamic_ncols=True, smoothing=0.1, mininterval=0.5,
         )  # fmt: skip
 
 

@@ -17,3 +17,10 @@ def generator_of(*key: object) -> torch.Generator:
 def digest_of(*parts: object) -> str:
     """The same for the same parts; another for others. Parts are told apart by their `repr`."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def digest_of_weights(module: torch.nn.Module) -> str:
+    digest = hashlib.sha256()
+    for tensor in module.state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

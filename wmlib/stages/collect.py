@@ -23,7 +23,8 @@ def check_store(job: Job) -> None:
     """
     if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
         raise ArtifactError(
-            f"{job.path} holds episodes of another configuration; choose another --run-dir, or delete it"
+            f"{job.path} holds episodes of another configuration; choose another folder for the run, or "
+            "delete it"
         )
 
 

@@ -61,7 +61,7 @@ class RunFolder:
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
         """Keep other processes from running a stage in this folder."""
-        return alone(self.path)
+        return alone(self.path, "--run-dir (in a notebook: WMLIB_RUN_DIR)")
 
     # Stages
 
@@ -76,7 +76,8 @@ class RunFolder:
             if not self.is_done(before):
                 raise ArtifactError(
                     f"{stage} needs {before}, which {self.path} does not hold for this configuration; "
-                    f"first run: python -m wmlib {STAGES[before].command}, with the same options"
+                    f"first run: python -m wmlib {STAGES[before].command}, with the same options (in a "
+                    "notebook: the one that trains it)"
                 )
 
     def begin(self, stage: StageName) -> None:

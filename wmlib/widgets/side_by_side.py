@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from wmlib.agent import Agent
 from wmlib.config import Machine
-from wmlib.runtime.files import whole_file
+from wmlib.runtime.files import ensure_writable, whole_file
 from wmlib.worlds.record import Step
 
 
@@ -18,7 +18,12 @@ def show_side_by_side(
 
     Returns:
         the two returns: real, and dreamt (what M promised).
+
+    Raises:
+        ArtifactError: the path can't be written. That is tried before anything is played.
     """
+    if path is not None:
+        ensure_writable(path, "path")
     with agent.real(1, Machine(workers=1), steps) as real:
         game = agent.watch(real, seed)
     dream = agent.watch(agent.dream(1, steps, tau), seed)

@@ -1,17 +1,28 @@
 """Scores against hand-computed figures and scipy-free theory."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 
+from wmlib.agent import Agent
 from wmlib.cli import run_command
 from wmlib.config import CollectConfig, EvaluateConfig, Machine
-from wmlib.measure.evaluation import bootstrap_interval, evaluate_policy, score_of
+from wmlib.mdnrnn import MDNRNN
+from wmlib.measure.evaluation import (
+    bootstrap_interval,
+    digest_of_agent,
+    evaluate_policy,
+    score_of,
+)
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
 from wmlib.stages.collect import collect
 from wmlib.task import find_task
+from wmlib.vae import VAE
+from wmlib.worlds.moments import DreamStarts
 
 QUIET = RunLog(quiet=True)
 
@@ -82,3 +93,15 @@ def test_an_explorer_scores_what_its_recorded_games_earn(tmp_path):
 def test_an_explorer_that_cannot_play_is_refused(words, message, capsys):
     assert run_command("evaluate", words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_agent_is_told_apart_by_all_that_it_is_made_of(task, vae, mdnrnn, controller, starts):
+    agent = Agent(task, vae, mdnrnn, controller, torch.zeros(controller.size), starts)
+    others = [
+        dataclasses.replace(agent, vae=VAE(task.z_size).eval()),
+        dataclasses.replace(agent, mdnrnn=MDNRNN(task).eval()),
+        dataclasses.replace(agent, params=torch.ones(controller.size)),
+        dataclasses.replace(agent, starts=DreamStarts(starts.mu + 1, starts.logvar)),
+    ]
+    assert digest_of_agent(dataclasses.replace(agent)) == digest_of_agent(agent)
+    assert len({digest_of_agent(each) for each in (agent, *others)}) == 5

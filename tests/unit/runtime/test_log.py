@@ -1,6 +1,9 @@
 """The journal: rows that survive a kill, and bars that can be silent."""
 
+import errno
+import io
 import os
+import sys
 import time
 import tracemalloc
 
@@ -98,7 +101,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ArtifactError, match=r"events\.jsonl can't be written.*--run-dir"):
+    with pytest.raises(ArtifactError, match=r"events\.jsonl can't be written.*another folder"):
         RunLog(tmp_path / "file", quiet=True).event("vae", 1)
 
 
@@ -112,3 +115,30 @@ def test_quiet_is_quiet_and_else_progress_goes_to_stderr(capsys):
         assert out == ""
         assert ("vae: done before" in err and "3/3" in err) is not quiet
         assert err == "" or not quiet
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stream", [Full(), None])  # None: what Python makes of one that is closed
+def test_a_run_goes_on_where_nobody_can_be_told(monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    log = RunLog()
+    with log.bar(3, "vae", "batches") as bar:
+        log.say("vae: done before")
+        for _ in range(3):
+            bar.update()
+            bar.refresh()
+    assert bar.n == 3
+
+
+def test_a_line_stands_above_the_bar(monkeypatch):
+    """tqdm takes the bar away for it, if it knows both to be on the same stream."""
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    log = RunLog()
+    with log.bar(3, "vae", "batches"):
+        log.say("a line")
+    assert any(part.strip() == "a line" for part in shown.getvalue().replace("\n", "\r").split("\r"))

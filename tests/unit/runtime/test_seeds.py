@@ -2,7 +2,7 @@
 
 import torch
 
-from wmlib.runtime.seeds import digest_of, generator_of, seed_of
+from wmlib.runtime.seeds import digest_of, digest_of_weights, generator_of, seed_of
 
 
 def test_seeds_follow_their_key():
@@ -28,3 +28,12 @@ def test_generators_of_one_key_draw_alike():
     assert not torch.equal(first, torch.randn(4, generator=generator_of(2, "x")))
     by_hand = torch.Generator().manual_seed(seed_of(1, "x"))
     assert torch.equal(first, torch.randn(4, generator=by_hand))
+
+
+def test_weights_are_told_apart_by_each_of_their_numbers():
+    model = torch.nn.Linear(3, 2)
+    before = digest_of_weights(model)
+    assert digest_of_weights(model) == before
+    with torch.no_grad():
+        model.bias[1] += 1e-6
+    assert digest_of_weights(model) != before

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wmlib.runtime.files import ArtifactError
 from wmlib.widgets.side_by_side import show_side_by_side, write_gif
 from wmlib.worlds import Step
 
@@ -49,6 +50,13 @@ def test_both_films_are_shown_to_the_end_of_the_longer_one(tmp_path):
         assert sheet.shape == (64 * 3 + 16, 2 * 64 * 3 + 6, 3)
         assert sheet[100, 100].tolist() == [shade] * 3  # the game on the left
         assert sheet[100, -100].tolist() == [240] * 3  # the dream, which holds its last frame
+
+
+def test_a_path_that_can_not_be_written_is_refused_before_anything_is_played(tmp_path):
+    agent = Films()
+    with pytest.raises(ArtifactError, match="is a folder, not a file; choose another path"):
+        show_side_by_side(agent, 7, 3, tmp_path)
+    assert not agent.opened
 
 
 def test_without_a_path_nothing_is_written(tmp_path, monkeypatch):
