@@ -19,6 +19,7 @@ from wmlib.runtime.files import (
     load_tensors,
     sha256,
 )
+from wmlib.runtime.place import bring_back
 from wmlib.task import Task, find_task
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
@@ -110,7 +111,7 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
                 f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
                 f"--task {folder.name}, and name its folder with --run-dir"
             )
-        remedy = f"bring back what was shipped: git checkout -- {folder}"
+        remedy = f"bring back what was shipped: {bring_back(folder)}"
     _verify(folder, remedy)
     path = folder / controller_file
     tensors, about = load_tensors(path, remedy)

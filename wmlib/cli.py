@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from wmlib.config import (
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_taus
 from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.place import CHECKOUT
 from wmlib.task import Task, find_profile, find_task
 
 
@@ -155,7 +157,7 @@ class ExportOptions(OnThisMachine):
     run_dir: Path = Path("runs/carracing-laptop")
     """Folder of the finished run."""
     out: Path | None = None
-    """Folder to write; by default data/reference/TASK."""
+    """Folder to write; by default, in a checkout, data/reference/TASK."""
     made_by: str = "python -m wmlib run"
     """The command that made the run, for the manifest."""
     episodes: int = EvaluateConfig.episodes
@@ -168,6 +170,8 @@ class ExportOptions(OnThisMachine):
 
 def run_command(command: str, argv: Sequence[str]) -> int:
     """Run a command; errors that a user can mend are one line, without a traceback."""
+    # A shell makes ~ a home at the beginning of a word only, and --run-dir=~/x is one word.
+    argv = ["=".join(map(os.path.expanduser, word.split("=", 1))) for word in argv]
     try:
         refuse_renamed(command, argv)
         return _COMMANDS[command](list(argv))
@@ -283,6 +287,8 @@ def _export(argv: list[str]) -> int:
 
     remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
     task = find_task(config_of(options.run_dir, remedy)["task"])
+    if not options.out and not CHECKOUT:
+        raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)

@@ -18,8 +18,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-REFERENCE = Path(__file__).parents[2] / "data" / "reference"
-"""The agents that come with the package, one folder for each task."""
+from wmlib.runtime.place import REFERENCE as REFERENCE  # with the files, where one looks for it
 
 
 class ArtifactError(RuntimeError):
