@@ -3,6 +3,7 @@
 from __future__ import annotations  # a Python that is too old is told so, too
 
 import argparse
+import csv
 import importlib.metadata
 import platform
 import re
@@ -152,9 +153,10 @@ def package_findings() -> list[Finding]:
 
 def lost_files(name: str) -> list[str]:
     """Modules of an installed package that are not there. Some installers write no list of them."""
-    files = importlib.metadata.files(name) or []
-    code = [file for file in files if file.suffix in (".py", ".so", ".pyd")]
-    return [str(file) for file in code if not file.locate().exists()]
+    package = importlib.metadata.distribution(name)
+    rows = csv.reader((package.read_text("RECORD") or "").splitlines())
+    code = [row[0] for row in rows if row and row[0].endswith((".py", ".so", ".pyd"))]
+    return [file for file in code if not Path(package.locate_file(file)).exists()]
 
 
 def pygame_finding() -> Finding:
