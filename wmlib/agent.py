@@ -19,7 +19,7 @@ from wmlib.runtime.files import (
     load_tensors,
     sha256,
 )
-from wmlib.runtime.place import bring_back
+from wmlib.runtime.place import AGENTS, bring_back
 from wmlib.task import Task, find_task
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
@@ -106,7 +106,7 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
     folder = Path(folder)
     remedy = f"finish the run: python -m wmlib run --run-dir {folder}, with the options it began with"
     if folder.is_relative_to(REFERENCE):
-        if not folder.is_dir():
+        if folder.name not in AGENTS and not folder.is_dir():
             raise ArtifactError(
                 f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
                 f"--task {folder.name}, and name its folder with --run-dir"

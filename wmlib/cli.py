@@ -282,13 +282,13 @@ def _fidelity(argv: list[str]) -> int:
 
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
+    if not options.out and not CHECKOUT:
+        raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.stages.export import config_of, export_run
 
     remedy = f"finish the run: python -m wmlib run --run-dir {options.run_dir}"
     task = find_task(config_of(options.run_dir, remedy)["task"])
-    if not options.out and not CHECKOUT:
-        raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from wmlib.runtime.place import CHECKOUT, REFERENCE, SAMPLE, bring_back, installed_from
+from wmlib.runtime.place import AGENTS, CHECKOUT, REFERENCE, SAMPLE, bring_back, installed_from
 
 _LEAST_FREE_GIB = 6.0  # 200,000 frames are 2.4 GiB; weights, checkpoints and room to breathe
-_AGENTS = ("carracing", "takecover")
-"""Games whose agents are shipped."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +233,7 @@ def weights_findings(reference: Path = REFERENCE) -> list[Finding]:
     from wmlib.runtime.files import ArtifactError
 
     findings = []
-    for name in sorted({*_AGENTS, *(path.name for path in reference.glob("*") if path.is_dir())}):
+    for name in sorted({*AGENTS, *(path.name for path in reference.glob("*") if path.is_dir())}):
         try:
             load_agent(reference / name)
             findings.append(Finding(f"the agent shipped for {name} can be read"))

@@ -1,6 +1,8 @@
 """pyproject.toml, constraints.txt and environment.yml tell one story."""
 
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from importlib.metadata import version
@@ -58,6 +60,34 @@ def test_every_dependency_is_explained():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     for requirement in requirements():
         assert f"`{requirement.name}`" in text, f"CONTRIBUTING.md does not say why {requirement.name}"
+
+
+def test_a_folder_that_was_moved_or_copied_is_set_up_anew(tmp_path):
+    folder, copy = tmp_path / "a folder", tmp_path / "its copy"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "requirements.lock"):
+        shutil.copy(ROOT / name, folder)
+    python = tmp_path / "python"  # makes an environment that is a folder
+    python.write_text('#!/bin/sh\n[ "$1" != -m ] || mkdir -p "$3"\n')
+    python.chmod(0o755)
+
+    def make_setup(where):
+        words = ["make", "setup", f"PYTHON={python}", "PINNED=echo installs"]
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        done = subprocess.run(words, cwd=where, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return "installs" in done.stdout
+
+    assert make_setup(folder) and not make_setup(folder)
+    (folder / ".venv/mine").touch()
+    shutil.copytree(folder, copy)
+    assert make_setup(copy) and not make_setup(copy)
+    assert not (copy / ".venv/mine").exists() and not make_setup(folder)
+    moved = folder.rename(tmp_path / "moved")
+    assert make_setup(moved) and not (moved / ".venv/mine").exists()
+    (moved / ".venv/mine").touch()
+    (moved / ".venv/.ready").unlink()  # made by hand, as the README says for a torch without CUDA
+    assert make_setup(moved) and (moved / ".venv/mine").exists()
 
 
 def locked():

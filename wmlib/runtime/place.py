@@ -26,6 +26,9 @@ SHIPPED = _PACKAGE.parent / "data" if _IS_CHECKOUT else _WITHIN
 REFERENCE = SHIPPED / "reference"
 """The agents that come with the package, one folder for each task."""
 
+AGENTS = ("carracing", "takecover")
+"""Their tasks: those that are to be there."""
+
 SAMPLE = SHIPPED / "sample"
 """The episodes that come with the package."""
 
