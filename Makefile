@@ -10,28 +10,42 @@ endif
 READY := $(VENV)/.ready
 export PYGAME_HIDE_SUPPORT_PROMPT := 1
 
-.PHONY: help setup lab test storm bench play reference doom temperature outputs look clean
+# An environment knows its folder by its full name. Moved or copied, it is made anew.
+ifneq "$(shell cat $(READY) 2>/dev/null)" "$(CURDIR)"
+.PHONY: $(READY)
+endif
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINNED := $(PIP) --constraint constraints.txt
+
+.PHONY: help setup lock lab test storm bench play reference doom temperature outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: $(READY)  ## create .venv and install the pinned versions
+setup: $(READY)  ## create .venv and install the pinned versions (LOCKED=1: by their hashes, from PyPI)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt requirements.lock
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); \
 	  sys.exit(not ok and "wmlib needs Python 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@made_in="$$(cat $(READY) 2>/dev/null)"; if [ -n "$$made_in" ] && [ "$$made_in" != "$(CURDIR)" ]; then \
+	  echo "$(VENV) was made in $$made_in: it is made anew for $(CURDIR)"; rm -rf $(VENV); fi
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
-	@touch $(READY)
+ifdef LOCKED
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+else
+	$(PINNED) --editable '.[test]'
+endif
+	@echo "$(CURDIR)" > $(READY)
 
-lab: setup       ## open JupyterLab on the first notebook
-	@flags=""; \
-	if [ "$$(id -u)" = 0 ]; then flags="--allow-root"; fi; \
-	if ! $(BIN)/python -c 'import webbrowser; webbrowser.get()' 2>/dev/null; then \
-	  flags="$$flags --no-browser"; echo "No browser here: open the address that JupyterLab prints below."; fi; \
-	exec $(BIN)/jupyter lab --ip=127.0.0.1 $$flags --ServerApp.root_dir=. \
-	  --ServerApp.kernel_websocket_connection_class=wmlib.widgets.lab.PromptConnection \
-	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+lock: setup      ## write requirements.lock anew: every release in constraints.txt, with its hashes
+	$(PINNED) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --all-extras \
+	  --constraint constraints.txt --output-file requirements.lock pyproject.toml
+
+lab: setup       ## open JupyterLab on the first notebook; its options: make lab ARGS="--port=9999"
+	@exec $(BIN)/python -m wmlib.widgets.lab $(ARGS)
 
 test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
@@ -43,7 +57,7 @@ storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how ea
 	$(BIN)/python tests/faults/storm.py
 
 bench: setup     ## ours beside its peers: a table, benchmarks/results.json and .png
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt envpool
+	$(PINNED) envpool
 	$(BIN)/python -m benchmarks --json benchmarks/results.json --figure benchmarks/results.png
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
@@ -52,7 +66,7 @@ play: setup      ## the shipped agent in the real game and in its dream; writes 
 REFERENCE_RUN := python -m wmlib run --profile laptop --machine.backend envpool --run-dir runs/reference
 
 reference: setup ## train the shipped agent again, from nothing, and score it
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt envpool
+	$(PINNED) envpool
 	$(BIN)/$(REFERENCE_RUN)
 	$(BIN)/python -m wmlib export --run-dir runs/reference --made-by "$(REFERENCE_RUN)"
 

@@ -3,6 +3,8 @@
 Nothing heavy is imported at the top: worker processes read this file too.
 """
 
+from __future__ import annotations  # the doctor speaks under any Python
+
 import sys
 
 from wmlib.runtime.streams import forgiving_streams

@@ -21,6 +21,7 @@ from wmlib.runtime.files import (
     load_tensors,
     sha256,
 )
+from wmlib.runtime.place import AGENTS, bring_back
 from wmlib.task import Task, find_task
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
@@ -111,12 +112,12 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         out = shlex.quote(str(folder))
         remedy = of_file = f"export the run again: python -m wmlib export --run-dir RUN --out {out}"
     if folder.is_relative_to(REFERENCE):
-        if not folder.is_dir():
+        if folder.name not in AGENTS and not folder.is_dir():
             raise ArtifactError(
                 f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
                 f"--task {folder.name}, and name its folder with --run-dir"
             )
-        remedy = of_file = f"bring back what was shipped: git checkout -- {folder}"
+        remedy = of_file = f"bring back what was shipped: {bring_back(folder)}"
     _verify(folder, of_file)
     path = folder / controller_file
     tensors, about = load_tensors(path, of_file)

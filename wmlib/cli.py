@@ -3,6 +3,7 @@
 import argparse
 import errno
 import functools
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from wmlib.config import (
 from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
 from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json, unreadable
+from wmlib.runtime.place import CHECKOUT
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
 from wmlib.task import Task, find_profile, find_task, task_names
@@ -165,7 +167,7 @@ class ExportOptions(OnThisMachine):
     run_dir: Path = Path("runs/carracing-laptop")
     """Folder of the finished run."""
     out: Path | None = None
-    """Folder to write; by default data/reference/TASK."""
+    """Folder to write; by default, in a checkout, data/reference/TASK."""
     made_by: str = ""
     """The command that made the run, for the manifest: python -m wmlib run, and all its options. It is
     checked against what the run's stages recorded. By default that of the profile that fits."""
@@ -179,6 +181,8 @@ class ExportOptions(OnThisMachine):
 
 def run_command(command: str, argv: Sequence[str]) -> int:
     """Run a command; errors that a user can mend are one line, without a traceback."""
+    # A shell makes ~ a home at the beginning of a word only, and --run-dir=~/x is one word.
+    argv = ["=".join(map(os.path.expanduser, word.split("=", 1))) for word in argv]
     try:
         refuse_renamed(command, argv)
         return _COMMANDS[command](list(argv))
@@ -374,6 +378,8 @@ def _fidelity(argv: list[str]) -> int:
 
 def _export(argv: list[str]) -> int:
     options = tyro.cli(ExportOptions, prog="python -m wmlib export", args=argv)
+    if not options.out and not CHECKOUT:
+        raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.stages.export import export_run
 

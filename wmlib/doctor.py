@@ -1,16 +1,23 @@
 """What is wrong with this machine, and the command that mends it."""
 
+from __future__ import annotations  # a Python that is too old is told so, too
+
 import argparse
+import csv
 import importlib.metadata
 import platform
+import re
+import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
-_ROOT = Path(__file__).parent.parent
+from wmlib.runtime.place import AGENTS, CHECKOUT, REFERENCE, SAMPLE, bring_back, installed_from
+
 _LEAST_FREE_GIB = 6.0  # 200,000 frames are 2.4 GiB; weights, checkpoints and room to breathe
-_INSTALL = "make clean setup"
 
 
 @dataclass(frozen=True)
@@ -46,15 +53,12 @@ def findings_in(folder: Path | None = None) -> list[Finding]:
         folder: where runs are going to be written; by default the current folder.
     """
     folder = Path(folder or Path.cwd())
-    findings = [
-        python_finding(),
-        *package_findings(),
-        pygame_finding(),
-        disk_finding(folder),
-        writable_finding(folder),
-    ]
+    findings = [python_finding()]
+    if not findings[0].broken:
+        findings += [*package_findings(), pygame_finding(), environment_finding()]
+    findings += [disk_finding(folder), writable_finding(folder)]
     if not any(finding.broken for finding in findings):
-        findings += [torch_finding(), *weights_findings()]
+        findings += loaded_findings()
     return findings
 
 
@@ -63,49 +67,121 @@ def python_finding(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
     name = ".".join(map(str, version))
     if (3, 11) <= version[:2] <= (3, 13):
         return Finding(f"Python {name} on {platform.system()} {platform.machine()}")
-    remedy = "install Python 3.11, 3.12 or 3.13, then: make setup PYTHON=python3.12"
+    remedy = "install Python 3.11, 3.12 or 3.13, then: make clean setup PYTHON=python3.12"
     return Finding(f"Python {name} is outside 3.11 to 3.13", remedy, True)
 
 
-def _installed(name: str) -> str | None:
+def mend(*requirements: str) -> str:
+    """The command that installs these; in a checkout all that is needed, in the pinned releases."""
+    if not CHECKOUT:
+        return shlex.join([sys.executable, "-m", "pip", "install", "--force-reinstall", *requirements])
+    there = [] if Path.cwd() == CHECKOUT else ["-C", str(CHECKOUT)]
+    return shlex.join(["make", *there, "clean", "setup"])
+
+
+def _release(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def pinned_versions(path: Path = _ROOT / "constraints.txt") -> dict[str, str]:
-    """The releases in constraints.txt, by lower-case name; empty outside a checkout."""
-    if not path.exists():
+def pinned_versions(path: Path | None = None) -> dict[str, str]:
+    """The releases in a file of constraints, by lower-case name.
+
+    Args:
+        path: by default the checkout's constraints.txt. Without a checkout nothing is pinned.
+    """
+    path = path or (CHECKOUT and CHECKOUT / "constraints.txt")
+    if not path or not path.exists():
         return {}
     rows = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
     return {k.lower(): v for k, _, v in (row.partition("==") for row in rows if "==" in row)}
 
 
+def requirements() -> list[str]:
+    """What the package needs, in the words of its own metadata; in a checkout, of pyproject.toml."""
+    if not CHECKOUT:
+        own = importlib.metadata.requires("wmlib") if _release("wmlib") else None
+        return [line for line in own or [] if "extra ==" not in line]
+    import tomllib
+
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
+
+
+def with_extras(lines: Iterable[str]) -> list[str]:
+    """The same, and what their extras bring: gymnasium[box2d] brings Box2D and pygame-ce."""
+    found = []
+    for line in lines:
+        found.append(line)
+        name, extras = re.match(r"([\w.-]+)(?:\[(.*?)\])?", line).groups()
+        for extra in re.findall(r"[\w.-]+", extras or ""):
+            brought = importlib.metadata.requires(name) or [] if _release(name) else []
+            found += [each.split(";")[0] for each in brought if _belongs(each, extra)]
+    return found
+
+
+def _belongs(line: str, extra: str) -> bool:
+    """Whether a requirement belongs to an extra, on this Python. Other conditions are not looked at:
+    what reads all of them is one of the packages that may be missing."""
+    marker = line.partition(";")[2]
+    if not re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", marker):
+        return False
+    bound = re.search(r"python_version (<|>=) ['\"](\d+)\.(\d+)['\"]", marker)
+    return not bound or (bound[1] == ">=") == (sys.version_info[:2] >= (int(bound[2]), int(bound[3])))
+
+
 def package_findings() -> list[Finding]:
-    """Whether each package that is needed is installed, in its pinned release."""
-    findings = []
-    needed = ["torch", "gymnasium", "box2d", "pygame-ce", "cma", "numpy", "pillow", "safetensors"]
-    needed += ["vizdoom", "tqdm", "tyro", "matplotlib", "ipywidgets", "jupyterlab"]
-    pins = pinned_versions()
-    for name in needed:
-        version, pin = _installed(name), pins.get(name)
+    """Whether each package that is needed is installed, whole, and in its pinned release."""
+    findings, pins = [], pinned_versions()
+    for line in with_extras(requirements()):
+        name = re.match(r"[\w.-]+", line)[0]
+        version, pin = _release(name), pins.get(name.lower())
         if version is None:
-            findings.append(Finding(f"{name} is not installed", _INSTALL, True))
+            findings.append(Finding(f"{name} is not installed", mend(line), True))
+        elif lost := lost_files(name):
+            findings.append(Finding(f"{name} {version} lacks {lost[0]}", mend(line), True))
         elif pin and version.split("+")[0] != pin:
-            remedy = f"{_INSTALL} (scores and pictures are tied to the pinned releases)"
+            remedy = f"{mend(line)} (scores and pictures are tied to the pinned releases)"
             findings.append(Finding(f"{name} {version}, pinned is {pin}", remedy))
         else:
             findings.append(Finding(f"{name} {version}"))
     return findings
 
 
+def lost_files(name: str) -> list[str]:
+    """Modules of an installed package that are not there. Some installers write no list of them."""
+    package = importlib.metadata.distribution(name)
+    rows = csv.reader((package.read_text("RECORD") or "").splitlines())
+    code = [row[0] for row in rows if row and row[0].endswith((".py", ".so", ".pyd"))]
+    return [file for file in code if not Path(package.locate_file(file)).exists()]
+
+
 def pygame_finding() -> Finding:
     """Whether two packages claim the name pygame."""
-    if _installed("pygame") and _installed("pygame-ce"):
+    if _release("pygame") and _release("pygame-ce"):
         remedy = "pip uninstall -y pygame pygame-ce && pip install pygame-ce -c constraints.txt"
         return Finding("pygame and pygame-ce are both installed and overwrite each other", remedy, True)
     return Finding("one pygame only")
+
+
+def environment_finding(noted: dict | None = None, prefix: str = sys.prefix) -> Finding:
+    """Whether this environment was made for the code that is running.
+
+    An environment knows its folder by name: moved or copied, it goes on running the code of the old one.
+
+    Args:
+        noted: what pip noted when it installed wmlib (PEP 610). prefix: the environment's folder.
+    """
+    noted = installed_from() if noted is None else noted
+    if not CHECKOUT or not noted.get("dir_info", {}).get("editable"):
+        return Finding(f"wmlib lies in {CHECKOUT or REFERENCE.parents[1]}")
+    here, there = CHECKOUT.resolve(), Path(unquote(urlparse(noted["url"]).path)).resolve()
+    if here == there:
+        return Finding(f"{prefix} was made for this folder")
+    moved = Path(prefix).resolve().is_relative_to(here)
+    remedy = mend() if moved else f"take the environment of {here}: {mend()}"
+    return Finding(f"{prefix} was made for {there}, and this is {here}", remedy, moved)
 
 
 def disk_finding(folder: Path, free_bytes: int | None = None) -> Finding:
@@ -128,6 +204,14 @@ def writable_finding(folder: Path) -> Finding:
         return Finding(f"{folder} can't be written ({error.strerror})", "choose a --run-dir", True)
 
 
+def loaded_findings() -> list[Finding]:
+    """What it takes the packages to find out: how torch computes, and whether what we ship is whole."""
+    try:
+        return [torch_finding(), *weights_findings(), sample_finding()]
+    except (ImportError, OSError) as error:  # a shared library that is not there is an OSError
+        return [Finding(f"a package can't be loaded ({error})", mend(*requirements()), True)]
+
+
 def torch_finding() -> Finding:
     """What torch computes on."""
     import torch
@@ -139,24 +223,33 @@ def torch_finding() -> Finding:
     return Finding(f"torch computes on {device} in {number}, {torch.get_num_threads()} threads")
 
 
-def weights_findings(reference: Path | None = None) -> list[Finding]:
-    """Whether the agents that come with the package are as they were shipped.
+def weights_findings(reference: Path = REFERENCE) -> list[Finding]:
+    """Whether the agents that come with the package are there, as they were shipped.
 
     Args:
         reference: the folder that holds theirs; by default the package's own.
     """
     from wmlib.agent import load_agent
-    from wmlib.runtime.files import REFERENCE, ArtifactError
+    from wmlib.runtime.files import ArtifactError
 
-    reference = reference or REFERENCE
-    folders = sorted(path for path in reference.glob("*") if path.is_dir())
-    if not folders:
-        return [Finding(f"{reference} holds no agent", f"git checkout -- {reference}", True)]
     findings = []
-    for folder in folders:
+    for name in sorted({*AGENTS, *(path.name for path in reference.glob("*") if path.is_dir())}):
         try:
-            load_agent(folder)
-            findings.append(Finding(f"the agent shipped for {folder.name} can be read"))
+            load_agent(reference / name)
+            findings.append(Finding(f"the agent shipped for {name} can be read"))
         except ArtifactError as error:
-            findings.append(Finding(str(error).split("; ")[0], f"git checkout -- {folder}", True))
+            what, remedy = str(error).split("; ")[0], bring_back(reference / name)
+            findings.append(Finding(what, remedy, True))
     return findings
+
+
+def sample_finding(sample: Path = SAMPLE) -> Finding:
+    """Whether the episodes that come with the package are there, as they were recorded."""
+    from wmlib.data.episodes import EpisodeStore
+    from wmlib.runtime.files import ArtifactError
+
+    try:
+        EpisodeStore(sample).verify()
+    except ArtifactError as error:
+        return Finding(str(error).split("; ")[0], bring_back(sample), True)
+    return Finding("the sample episodes can be read")

@@ -3,7 +3,6 @@
 import os
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from wmlib.agent import Agent, load_agent
@@ -12,8 +11,10 @@ from wmlib.data.episodes import EpisodeStore
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.device import best_device
-from wmlib.runtime.files import REFERENCE
+from wmlib.runtime.files import REFERENCE, ArtifactError
 from wmlib.runtime.log import RunLog, read_events
+from wmlib.runtime.place import CHECKOUT, SAMPLE, bring_back, named
+from wmlib.runtime.versions import installed_versions
 from wmlib.stages.folder import RunFolder, dream_starts
 from wmlib.stages.pipeline import Pipeline
 from wmlib.task import find_profile
@@ -68,7 +69,9 @@ class Lesson:
         """Yours, or the two that come with the package."""
         if self.own:
             return Pipeline(self.config, self.run, quiet=True).files.store()
-        return EpisodeStore(REFERENCE.parent / "sample")
+        if not SAMPLE.is_dir():
+            raise ArtifactError(f"{SAMPLE} is missing; bring it back: {bring_back(SAMPLE)}")
+        return EpisodeStore(SAMPLE)
 
     def sequences(self) -> Sequences:
         """The episodes, encoded by V."""
@@ -100,8 +103,10 @@ class Lesson:
 
 
 def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Lesson:
-    """Read WMLIB_PROFILE (by default laptop) and WMLIB_RUN_DIR (by default runs/course-<profile>), and
-    say what the notebook stands on. Doom's run is the folder takecover in there.
+    """Say what the notebook stands on, by two environment variables.
+
+    WMLIB_PROFILE: by default laptop. WMLIB_RUN_DIR: by default runs/course-<profile>; ~ is home, and
+    what is relative lies in the repository. Doom's run is the folder takecover in there.
 
     Args:
         after: the stage that your run folder must hold; without it what is shipped is taken. None needs
@@ -109,17 +114,24 @@ def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Less
 
     Raises:
         ConfigError: if there is no such profile.
-        ArtifactError: what your run folder holds is damaged.
+        ArtifactError: what your run folder holds is damaged, or it is no folder.
     """
-    profile = os.environ.get("WMLIB_PROFILE", "laptop")
+    profile = os.environ.get("WMLIB_PROFILE") or "laptop"
     config = find_profile(profile, task)
-    default = REFERENCE.parents[1] / "runs" / f"course-{profile}"
-    run = Path(os.environ.get("WMLIB_RUN_DIR") or default)
-    run = run if task == "carracing" else run / task
+    chosen = os.environ.get("WMLIB_RUN_DIR")
+    base = named(chosen or f"runs/course-{profile}")
+    if base.exists() and not base.is_dir():
+        raise ArtifactError(f"{base} is not a folder; let WMLIB_RUN_DIR name one, or none at all")
+    run = base if task == "carracing" else base / task
     own = after is None or RunFolder(config, run, RunLog(quiet=True)).holds(after)
     print(f"profile {profile}; Python {platform.python_version()}; device {best_device()}")
-    print(", ".join(f"{name} {version(name)}" for name in ("torch", "gymnasium", "wmlib")))
+    releases = installed_versions(("torch", "gymnasium", "wmlib"))
+    print(", ".join(f"{name} {version}" for name, version in releases.items()))
+    if chosen and not base.exists():
+        print(f"WMLIB_RUN_DIR names {base}, which is not there yet: what you train here will fill it")
     if after:
-        source = f"your run {run.name}" if own else f"shipped, data/reference/{task}"
-        print("it builds on:", source)
+        whose = REFERENCE / task
+        whose = whose.relative_to(CHECKOUT).as_posix() if CHECKOUT else whose
+        lacks = f" ({run} holds no outcome of {after})" if chosen else ""
+        print("it builds on:", f"your run {run.name}" if own else f"shipped, {whose}{lacks}")
     return Lesson(config, run, own)

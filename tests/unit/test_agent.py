@@ -270,5 +270,7 @@ def test_for_what_is_shipped_the_remedy_is_another(tmp_path, monkeypatch):
     shutil.copytree(REFERENCE / "carracing", tmp_path / "carracing")
     assert load_agent(tmp_path / "carracing").task.name == "carracing"
     (tmp_path / "carracing" / "mdnrnn.safetensors").unlink()
-    with pytest.raises(ArtifactError, match="is missing; bring back what was shipped: git checkout"):
+    with pytest.raises(ArtifactError, match=r"is missing; bring back .*: git .*checkout"):
         load_agent(tmp_path / "carracing")
+    with pytest.raises(ArtifactError, match=r"takecover.*is missing; bring back .*: git"):
+        load_agent(tmp_path / "takecover")

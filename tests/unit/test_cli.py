@@ -230,6 +230,19 @@ def test_help_knows_the_new_names_and_not_the_former_ones(command, capsys):
     assert options.isdisjoint(RENAMED[command])
 
 
+@pytest.mark.parametrize("words", [["--run-dir", "~/mine"], ["--run-dir=~/mine"]])
+def test_a_home_is_a_home_wherever_it_stands(monkeypatch, tmp_path, capsys, words):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run_command("evaluate", words) == 2
+    assert f"error: {tmp_path / 'mine' / 'controller.safetensors'} is missing" in capsys.readouterr().err
+
+
+def test_nothing_is_exported_among_installed_packages(monkeypatch, capsys):
+    monkeypatch.setattr("wmlib.cli.CHECKOUT", None)
+    assert run_command("export", []) == 2
+    assert capsys.readouterr().err.startswith("error: --out: say where to")
+
+
 def loaded_by(*modules):
     """All modules that a fresh process has loaded when it has imported these."""
     code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
@@ -261,6 +274,7 @@ def test_doctor_works_where_no_package_is_installed():
     done = subprocess.run(bare, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1 and not done.stderr
     assert "torch is not installed\n      mend: make clean setup" in done.stdout
+    assert "filelock is not installed" in done.stdout and "anywidget is not installed" in done.stdout
 
 
 def test_evaluate_prints_json_on_stdout_and_progress_on_stderr(smoke_run):

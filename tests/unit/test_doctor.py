@@ -2,11 +2,16 @@
 
 import importlib.metadata
 import shutil
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from wmlib import doctor
-from wmlib.runtime.files import save_json, sha256
+from wmlib.runtime.files import REFERENCE, save_json, sha256
+
+ROOT = Path(__file__).parents[2]
+NEEDED = [Requirement(line).name for line in doctor.with_extras(doctor.requirements())]
 
 
 @pytest.fixture
@@ -28,6 +33,65 @@ def test_a_python_that_is_too_old_or_too_new_is_broken():
     assert doctor.python_finding((3, 10, 2)).broken
     assert "PYTHON=" in doctor.python_finding((3, 14, 0)).remedy
     assert not doctor.python_finding((3, 12, 1)).broken
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_each_package_that_is_missing_is_found(installed, monkeypatch, name):
+    release = importlib.metadata.version
+    monkeypatch.setattr(doctor, "lost_files", lambda name: [])  # it takes half a second
+    installed(lambda asked: None if asked == name else release(asked))
+    broken = [finding.what for finding in doctor.findings_in() if finding.broken]
+    assert broken == [f"{name} is not installed"]
+
+
+def test_what_is_needed_is_what_the_package_says(monkeypatch):
+    assert {"filelock", "anywidget", "ipykernel", "pygame-ce"} <= set(NEEDED) and "pytest" not in NEEDED
+    assert "box2d" in map(str.lower, NEEDED) and "box2d-py" not in NEEDED and "swig" not in NEEDED
+    monkeypatch.setattr(doctor, "CHECKOUT", None)  # installed from a wheel: no pyproject.toml to ask
+    assert [Requirement(line).name for line in doctor.with_extras(doctor.requirements())] == NEEDED
+
+
+def test_outside_of_a_checkout_pip_is_told_what_to_install(installed, monkeypatch):
+    monkeypatch.setattr(doctor, "CHECKOUT", None)
+    monkeypatch.setattr(doctor, "requirements", lambda: ["ipykernel<7"])
+    installed(lambda name: None)
+    (finding,) = doctor.package_findings()
+    assert finding.broken and finding.remedy.endswith("-m pip install --force-reinstall 'ipykernel<7'")
+
+
+def test_a_package_whose_modules_are_gone_is_found(monkeypatch, tmp_path):
+    about = tmp_path / "halved-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: halved\nVersion: 1.0\n")
+    (about / "RECORD").write_text("halved/there.py,,\nhalved/gone.py,,\nhalved/gone.pyc,,\n")
+    (tmp_path / "halved").mkdir()
+    (tmp_path / "halved/there.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(doctor, "requirements", lambda: ["halved"])
+    (finding,) = doctor.package_findings()
+    assert finding.broken and finding.what == "halved 1.0 lacks halved/gone.py"
+
+
+@pytest.mark.parametrize("error", [ImportError("no libgomp"), OSError("no libgomp")])
+def test_a_package_that_cannot_be_loaded_is_told_without_a_traceback(monkeypatch, error):
+    def torch_finding():
+        raise error
+
+    monkeypatch.setattr(doctor, "torch_finding", torch_finding)
+    (finding,) = doctor.loaded_findings()
+    assert finding.broken and "no libgomp" in finding.what and "make" in finding.remedy
+
+
+def test_an_environment_of_another_folder_is_found():
+    made_for = {"dir_info": {"editable": True}}
+    ours = made_for | {"url": ROOT.as_uri()}
+    assert not doctor.environment_finding(ours, str(ROOT / ".venv")).remedy
+    other = made_for | {"url": "file:///once/here%20"}
+    moved = doctor.environment_finding(other, str(ROOT / ".venv"))
+    assert moved.broken and "made for /once/here , and this is" in moved.what
+    assert moved.remedy.endswith("clean setup")
+    elsewhere = doctor.environment_finding(other, "/once/here /.venv")
+    assert not elsewhere.broken and elsewhere.remedy.endswith("clean setup")
 
 
 def test_two_pygames_are_broken(installed):
@@ -61,15 +125,26 @@ def test_damaged_weights_are_found(tmp_path):
     folder = tmp_path / "carracing"
     folder.mkdir()
     (folder / "controller.safetensors").write_bytes(b"nonsense")
-    (finding,) = doctor.weights_findings(tmp_path)
-    assert (
-        finding.broken and "controller.safetensors" in finding.what and "git checkout" in finding.remedy
+    car, doom = doctor.weights_findings(tmp_path)
+    assert car.broken and "controller.safetensors" in car.what and "checkout --" in car.remedy
+    assert doom.broken and str(tmp_path / "takecover") in doom.what  # it is not there at all
+
+
+def test_a_damaged_agent_of_doom_is_found(tmp_path):
+    (tmp_path / "carracing").symlink_to(REFERENCE / "carracing", target_is_directory=True)
+    shutil.copytree(
+        REFERENCE / "takecover", tmp_path / "takecover", ignore=shutil.ignore_patterns("*.gif")
     )
+    path = tmp_path / "takecover/mdnrnn.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    car, doom = doctor.weights_findings(tmp_path)
+    assert not car.broken
+    assert doom.broken and "mdnrnn.safetensors is not what was shipped" in doom.what
 
 
-def test_weights_that_are_not_there_at_all_are_found(tmp_path):
-    (finding,) = doctor.weights_findings(tmp_path / "nowhere")
-    assert finding.broken and "git checkout" in finding.remedy
+def test_sample_episodes_that_are_not_there_are_found(tmp_path):
+    finding = doctor.sample_finding(tmp_path / "nowhere")
+    assert finding.broken and "holds no episodes" in finding.what and "checkout --" in finding.remedy
 
 
 def test_weights_that_are_not_those_shipped_are_found(tmp_path, smoke_run):
@@ -77,8 +152,7 @@ def test_weights_that_are_not_those_shipped_are_found(tmp_path, smoke_run):
     shutil.copytree(smoke_run, folder, ignore=shutil.ignore_patterns("episodes", "checkpoints"))
     digests = {"vae.safetensors": sha256(folder / "vae.safetensors")}
     save_json(folder / "manifest.json", {"sha256": digests})
-    (finding,) = doctor.weights_findings(tmp_path)
-    assert not finding.remedy
+    assert not doctor.weights_findings(tmp_path)[0].remedy
     save_json(folder / "manifest.json", {"sha256": digests | {"score.json": "0" * 64}})
-    (finding,) = doctor.weights_findings(tmp_path)
+    finding = doctor.weights_findings(tmp_path)[0]
     assert finding.broken and "score.json is not what was shipped" in finding.what

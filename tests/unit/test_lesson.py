@@ -1,10 +1,16 @@
 """What a notebook stands on: your own run, or what comes with the package."""
 
+import importlib.metadata
+from pathlib import Path
+
 import pytest
 
+from wmlib import lesson as lessons
 from wmlib.lesson import begin
 from wmlib.runtime.fields import ConfigError
-from wmlib.runtime.files import REFERENCE
+from wmlib.runtime.files import REFERENCE, ArtifactError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_shipped_weights_are_taken_where_there_are_no_others(monkeypatch, tmp_path, capsys):
@@ -27,3 +33,55 @@ def test_an_unknown_profile_is_named(monkeypatch):
     monkeypatch.setenv("WMLIB_PROFILE", "huge")
     with pytest.raises(ConfigError, match="no profile 'huge'"):
         begin()
+
+
+def test_an_empty_profile_is_the_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("WMLIB_PROFILE", "")
+    monkeypatch.setenv("WMLIB_RUN_DIR", "")
+    assert begin(None).run == ROOT / "runs/course-laptop"
+
+
+def test_a_run_folder_is_looked_for_from_the_repository_or_from_home(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # a notebook runs in a folder of its own
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, run in {"runs/mine": ROOT / "runs/mine", "~/mine": tmp_path / "mine"}.items():
+        monkeypatch.setenv("WMLIB_RUN_DIR", name)
+        assert begin(None).run == run and begin(None, "takecover").run == run / "takecover"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_folder_that_is_not_there_is_told(monkeypatch, tmp_path, capsys, smoke_run):
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path / "tpyo"))
+    begin()
+    said = capsys.readouterr().out
+    assert f"WMLIB_RUN_DIR names {tmp_path / 'tpyo'}, which is not there yet" in said
+    assert "it builds on: shipped" in said and "holds no outcome of evaluate" in said
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(smoke_run))
+    begin()
+    assert "not there" not in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path / "file"))
+    with pytest.raises(ArtifactError, match="file is not a folder; let WMLIB_RUN_DIR name one"):
+        begin()
+
+
+def test_it_begins_where_nothing_was_installed(monkeypatch, tmp_path, capsys):
+    release = importlib.metadata.version
+
+    def version(name):
+        if name == "wmlib":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return release(name)
+
+    for place in ("importlib.metadata.version", "wmlib.runtime.versions.version"):
+        monkeypatch.setattr(place, version)
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path))
+    begin()
+    assert "wmlib 0" in capsys.readouterr().out
+
+
+def test_shipped_episodes_that_are_gone_are_an_error(monkeypatch, tmp_path):
+    monkeypatch.setattr(lessons, "SAMPLE", tmp_path / "sample")
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path / "none"))
+    with pytest.raises(ArtifactError, match="sample is missing; bring it back: git"):
+        begin().episodes()

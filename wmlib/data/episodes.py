@@ -62,6 +62,16 @@ class EpisodeStore:
 
     @property
     def seeds(self) -> list[int]:
+        """Of all episodes.
+
+        Raises:
+            ArtifactError: there is no store in the folder, and none was begun.
+        """
+        if not self.rows and not self.manifest_path.exists():
+            raise ArtifactError(
+                f"{self.folder} holds no episodes ({self.manifest_path.name} is missing); "
+                "name the folder of a store, or record one: python -m wmlib collect"
+            )
         return sorted(self.rows)
 
     @property

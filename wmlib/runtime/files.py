@@ -25,13 +25,12 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from wmlib.runtime.place import REFERENCE as REFERENCE  # with the files, where one looks for it
+
 try:
     import fcntl
 except ImportError:  # on Windows, which deletes no file that somebody holds open
     fcntl = None
-
-REFERENCE = Path(__file__).parents[2] / "data" / "reference"
-"""The agents that come with the package, one folder for each task."""
 
 
 class ArtifactError(RuntimeError):

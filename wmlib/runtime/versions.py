@@ -2,6 +2,8 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from wmlib import __version__
+
 _GAMES = ("gymnasium", "Box2D", "pygame-ce", "vizdoom", "wmlib")
 
 
@@ -11,11 +13,11 @@ def game_versions() -> dict[str, str]:
 
 
 def installed_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Name to release, of those that are installed."""
+    """Name to release, of those that are installed. Ours is the code's own: it may run uninstalled."""
     found = {}
     for name in names:
         try:
-            found[name] = version(name)
+            found[name] = __version__ if name == "wmlib" else version(name)
         except PackageNotFoundError:
             continue
     return found

@@ -131,7 +131,7 @@ class RunFolder:
         """What the stage leaves of this kind: for the stages to come, and for those who use the run."""
         if kind == "episodes":
             store = EpisodeStore(self.episodes)
-            return [store.manifest_path, *map(store.path, store.seeds)]
+            return [store.manifest_path, *map(store.path, store.rows)]
         if kind == "score":
             return [self.path / "score.json"]
         return [self._weights(stage, kind), self.path / f"{kind}.safetensors"]

@@ -143,3 +143,12 @@ def test_only_missing_episodes_are_struck_and_their_rows_still_vouch(store):
     assert store.rows[5]["terminated"] is True and store.rows[3]["terminated"] is False
     assert store.rows[9]["return"] == pytest.approx(float(store.episode(9).rewards.sum()), abs=1e-3)
     assert store.rows[9]["bytes"] == store.path(9).stat().st_size
+
+
+def test_a_store_that_is_not_there_is_no_empty_store(tmp_path):
+    store = EpisodeStore(tmp_path / "tpyo")
+    for read in (iter, EpisodeStore.verify, lambda store: store.seeds):
+        with pytest.raises(
+            ArtifactError, match=r"tpyo holds no episodes \(manifest.json is missing\); name"
+        ):
+            list(read(store))
