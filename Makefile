@@ -50,7 +50,7 @@ lab: setup       ## open JupyterLab on the first notebook; its options: make lab
 test: setup      ## lint, then run every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	WMLIB_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest notebooks tests -n 2 --dist loadgroup \
+	WMLIB_PROFILE=smoke OMP_NUM_THREADS=1 $(BIN)/python -m pytest notebooks tests -n 2 \
 	  --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -rs
 
 storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how each ended

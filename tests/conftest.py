@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from xdist.scheduler import LoadScopeScheduling
 
 from wmlib.config import ControllerConfig
 from wmlib.controller import Controller
@@ -80,14 +81,19 @@ def store(tmp_path):
     return store
 
 
-def pytest_collection_modifyitems(items):
-    """What belongs on one worker: a file, whose fixtures are made once; and all notebooks, which go on
-    from what those before them left in the course's run folder."""
-    for item in items:
-        file, _, rest = item.nodeid.partition("::")
-        alone = rest if file.endswith("test_alone.py") else ""  # each takes a minute
-        group = "notebooks" if file.startswith("notebooks/") else file + alone
-        item.add_marker(pytest.mark.xdist_group(group))
+class Shares(LoadScopeScheduling):
+    """What goes to one worker as a whole: a file, whose fixtures are made once; and all notebooks, which
+    go on from what those before them left in the course's run folder."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        if file.startswith("notebooks/"):
+            return "notebooks"
+        return nodeid if file.endswith("test_alone.py") else file  # each of those takes a minute
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Shares(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -50,10 +50,17 @@ class Readers:
             "done.json": lambda: {stage: files.is_done(stage) for stage in config.stages},
             "events.jsonl": lambda: len(wall_seconds(each_event(folder))) * 0,  # nothing hangs on it
             "encoded.safetensors": lambda: vars(files.sequences("mdnrnn")),
-            "stages/vae.safetensors": lambda: files.load_vae("mdnrnn").state_dict(),
-            "stages/vae_dream_starts.safetensors": self._agent,
-            "stages/mdnrnn.safetensors": lambda: files.load_mdnrnn("dream").state_dict(),
-            "stages/rounds.safetensors": lambda: files.load_mdnrnn("real").state_dict(),
+            "score.json": lambda: files.is_done("evaluate") or AGAIN,
+            "stages/vae.safetensors": self._before(
+                "mdnrnn", lambda: files.load_vae("mdnrnn").state_dict()
+            ),
+            "stages/vae_dream_starts.safetensors": self._before("evaluate", self._agent),
+            "stages/mdnrnn.safetensors": self._before(
+                "dream", lambda: files.load_mdnrnn("dream").state_dict()
+            ),
+            "stages/rounds.safetensors": self._before(
+                "real", lambda: files.load_mdnrnn("real").state_dict()
+            ),
             "checkpoints/vae.safetensors": lambda: self._training("vae", VAE(self.task.z_size)),
             "checkpoints/mdnrnn.safetensors": lambda: self._training("mdnrnn", MDNRNN(self.task)),
             "checkpoints/dream.safetensors": lambda: self._evolution("dream"),
@@ -63,7 +70,9 @@ class Readers:
         for name in ("vae", "mdnrnn", "controller", "dream_starts"):
             self.of[f"{name}.safetensors"] = self._agent
         for stage, later in controllers.items():
-            self.of[f"controller_{stage}.safetensors"] = lambda later=later: files.load_controller(later)
+            self.of[f"controller_{stage}.safetensors"] = self._before(
+                later, lambda later=later: files.load_controller(later)
+            )
         for path in folder.glob("rounds/games-*.safetensors"):
             self.of[f"rounds/{path.name}"] = lambda path=path: self._games(path)
         for path in folder.glob("episodes/*"):
@@ -73,6 +82,15 @@ class Readers:
             for name in self.of
             if name.startswith(("checkpoints/", "rounds/"))
         }
+
+    def _before(self, stage: str, read: Callable[[], object]) -> Callable[[], object]:
+        """As the stage reads it: it first looks whether all before it is as it was made."""
+
+        def checked() -> object:
+            self.files.check_before(stage)
+            return read()
+
+        return checked
 
     def _job(self, name: str, path: str = "") -> Job:
         """What kept a file, or the folder that holds it. Its digest is read while it is still sound."""
@@ -236,6 +254,16 @@ def _unsigned(path: Path, rng: np.random.Generator, trace: Path) -> None:
     save_file(tensors, path, {"about": json.dumps(about)})
 
 
+def _of_another_making(path: Path, rng: np.random.Generator, trace: Path) -> None:
+    """Weights as another run would have made them: whole, signed, and of the right shapes."""
+    tensors, about = load_tensors(path)
+    name = sorted(tensors)[rng.integers(len(tensors))]
+    tensors[name] = tensors[name] + 1
+    if "made_from" in about:
+        about["made_from"] = {kind: digest[::-1] for kind, digest in about["made_from"].items()}
+    save_tensors(path, tensors, about)
+
+
 def _clear(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         path.rmdir()
@@ -324,12 +352,14 @@ JSON = {
     "not ours": _not_ours, "nested": _nested, "monstrous": _monstrous, "of another kind": _other_kind,
 }  # fmt: skip
 MANIFEST = {"pointing out": _pointing_out}
+WEIGHTS = {"of another making": _of_another_making}
 
 
 def kinds_for(name: str) -> dict[str, Callable]:
     """The damages that a file can take."""
     if name.endswith(".safetensors"):
-        return ANY | TENSORS
+        weights = not name.startswith(("checkpoints/", "rounds/", "encoded", "sample/", "episodes/"))
+        return ANY | TENSORS | (WEIGHTS if weights else {})
     return ANY | JSON | (MANIFEST if name.endswith("manifest.json") else {})
 
 

@@ -5,6 +5,7 @@ Prints what happened; ends with 1 if anything but a good end was seen. The small
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -56,11 +57,22 @@ def kills(count: int, seed: int, undisturbed: Path, scratch: Path) -> Counter:
     for number in trange(count, desc="kills", disable=not sys.stderr.isatty()):
         rng = np.random.default_rng([seed, 1, number])
         stage, step = moments[rng.integers(len(moments))]
-        how = ("kill -9", "kill -9", "game process", "Ctrl-C", "full disk")[rng.integers(5)]
+        how = ("kill -9", *EXPECTED)[rng.integers(len(EXPECTED) + 1)]  # the worst the most often
         folder = scratch / f"kill-{number}"
         ends[attempt(kill, folder, stage, step, how, float(rng.random()), undisturbed)] += 1
         shutil.rmtree(folder, ignore_errors=True)
     return ends
+
+
+EXPECTED = {
+    "kill -9": 128 + signal.SIGKILL,
+    "game process": 0,
+    "Ctrl-C": 130,
+    "impatient Ctrl-C": 130,
+    "full disk": 2,
+    "closed output": 0,
+}
+"""What may end a run, or not, and its exit status."""
 
 
 def kill(folder: Path, stage: str, step: int, how: str, delay: float, undisturbed: Path) -> str:
@@ -73,21 +85,29 @@ def kill(folder: Path, stage: str, step: int, how: str, delay: float, undisturbe
     elif process.poll() is None:
         if how == "full disk":
             fill_the_disk(process, 1000)
-        elif how == "Ctrl-C":
-            os.killpg(process.pid, signal.SIGINT)
-        else:
+        elif how == "closed output":
+            process.stderr.close()  # whoever read it has left
+        elif how == "kill -9":
             process.kill()
-    shown = process.communicate(timeout=180)[1]
+        else:
+            for _ in range(4 if how == "impatient Ctrl-C" else 1):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGINT)
+                time.sleep(0.08)
+    if process.stderr.closed:
+        process.wait(timeout=180)
+        shown = ""
+    else:
+        shown = process.communicate(timeout=180)[1]
     status = exit_status(process)
-    expected = {"kill -9": 128 + signal.SIGKILL, "game process": 0, "Ctrl-C": 130, "full disk": 2}[how]
-    assert status in (0, expected), f"{stage} {step} {how}: {status} {shown}"
+    assert status in (0, EXPECTED[how]), f"{stage} {step} {how}: {status} {shown}"
     assert "Traceback" not in shown, f"{stage} {step} {how}: {shown}"
     if how != "kill -9":
         assert_all_files_valid(folder)
     run(folder)
     assert_same(folder, undisturbed)
     assert_all_files_valid(folder)  # what a kill left half-written is swept too
-    unhurt = not status and how != "game process"  # which is replaced, and the run goes on
+    unhurt = not status and EXPECTED[how]
     return f"{how}: {'too late, and ' if unhurt else ''}the same numbers"
 
 
