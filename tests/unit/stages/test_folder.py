@@ -50,6 +50,24 @@ def test_done_means_done_under_the_same_configuration_and_still_there(files, tmp
         assert not files.is_done("dream") and not files.holds("dream"), name
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vae.safetensors", "dream_starts.safetensors", "stages/vae.safetensors",
+        "checkpoints/vae.safetensors", "config.json",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_in_the_end_is_refused_before_the_work(files, name, monkeypatch):
+    monkeypatch.setattr(RunFolder, "is_done", lambda *_: True)  # all the stages before it
+    files.begin("vae")
+    assert [path.name for path in files.path.iterdir()] == ["config.json"]
+    (files.path / "config.json").unlink()
+    (files.path / name).mkdir(parents=True)
+    with pytest.raises(ArtifactError, match=rf"{name} is a folder, not a file; "):
+        files.begin("vae")
+    assert not (files.path / "config.json").is_file()
+
+
 def test_what_stands_on_a_stage_made_again_is_not_done(files):
     for stage in ("dream", "real"):
         files.save_controller(stage, torch.zeros(867))
