@@ -68,6 +68,23 @@ def test_done_means_done_under_the_same_configuration_and_still_there(begun, tmp
         assert not begun.is_done("dream") and not begun.holds("dream"), name
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vae.safetensors", "dream_starts.safetensors", "stages/vae.safetensors",
+        "checkpoints/vae.safetensors", "config.json",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_in_the_end_is_refused_before_the_work(files, name):
+    files.begin("vae")
+    assert {path.name for path in files.path.iterdir()} == {"config.json", "events.jsonl"}
+    (files.path / "config.json").unlink()
+    (files.path / name).mkdir(parents=True)
+    with pytest.raises(ArtifactError, match=rf"{name} is a folder, not a file; "):
+        files.begin("vae")
+    assert not (files.path / "config.json").is_file()
+
+
 def test_a_file_of_another_run_is_not_taken_for_what_a_stage_made(begun, tmp_path, task):
     """It is whole, signed, of the right shapes, and has the right name."""
     path = tmp_path / "stages" / "mdnrnn.safetensors"
