@@ -48,7 +48,7 @@ class OnThisMachine:
     lanes: int = 32
     """Games held open at once."""
     workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+    """Processes that run games; 0 takes one for each core that this process may use."""
 
     def __post_init__(self):
         check_counts(self, lanes=1, workers=0)
@@ -172,13 +172,19 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         refuse_renamed(command, argv)
         return _COMMANDS[command](list(argv))
     except (ConfigError, ArtifactError, GameError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_fewer_lanes(command, error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
         then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
+
+
+def _fewer_lanes(command: str, error: Exception) -> str:
+    """The command's own option, where fewer games at once would help."""
+    fewer = getattr(error, "fewer", None)
+    return f": --{'machine.' * (command in RUNNING)}lanes {fewer}" if fewer else ""
 
 
 def run_options(command: str, argv: Sequence[str]) -> RunOptions:

@@ -16,6 +16,7 @@ from wmlib.__main__ import COMMANDS
 from wmlib.agent import load_agent
 from wmlib.cli import run_command, run_options
 from wmlib.data.episodes import EpisodeStore
+from wmlib.envs.errors import GameError
 from wmlib.task import find_profile
 from wmlib.vae import to_images
 
@@ -279,3 +280,27 @@ def test_a_smoke_run_leaves_what_it_should(smoke_run):
         json.loads(line)["stage"] for line in (smoke_run / "events.jsonl").read_text().splitlines()
     }
     assert stages == set(find_profile("smoke").stages)
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("run", "--machine.lanes"),
+        ("evolve", "--machine.lanes"),
+        ("evaluate", "--lanes"),
+        ("temperature", "--lanes"),
+        ("fidelity", "--lanes"),
+        ("export", "--lanes"),
+    ],
+)
+def test_fewer_games_are_asked_for_by_the_commands_own_option(command, option, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise GameError("no memory; hold fewer games open at once", 4)
+
+    for name in ("stages.pipeline.Pipeline", "agent.load_agent", "stages.export.config_of"):
+        monkeypatch.setattr(f"wmlib.{name}", fail)
+    assert run_command(command, []) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: no memory; hold fewer games open at once: {option} 4\n"
+    assert run_command(command, [option, "4"]) == 2  # the option is there
+    assert capsys.readouterr().err == told

@@ -1,7 +1,6 @@
 """Turn a finished run into a folder to ship: small weights, scores, and where they are from."""
 
 import contextlib
-import os
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from wmlib.agent import load_agent
 from wmlib.config import STAGES, EvaluateConfig, Machine, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
+from wmlib.runtime.cores import core_count
 from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_json, save_tensors, sha256
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.runtime.versions import game_versions, installed_versions
@@ -119,7 +119,7 @@ def _manifest(
         "wall_seconds": wall_seconds(read_events(run)),
         "machine": {
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": core_count(),
             "system": platform.system(),
             "python": platform.python_version(),
         },
