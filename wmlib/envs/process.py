@@ -155,10 +155,8 @@ class GameProcess:
         )
         # Runs when it is called, when this object is gone, and at the latest when Python ends.
         self._end = weakref.finalize(self, _end, self.process, self.pipe, self._words, os.getpid())
-        with (
-            Stop(obeys_twice=False),
-            deaf_to_ctrl_c(),
-        ):  # it is the parent's to handle, from the process's first breath
+        # Ctrl-C is the parent's to handle, from the process's first breath.
+        with Stop(obeys_twice=False), deaf_to_ctrl_c():
             self.process.start()
         other_end.close()  # so that the death of the process closes the pipe
 
@@ -234,11 +232,10 @@ def _serve(
     signal.signal(signal.SIGTERM, _leave)
     if _POSIX:
         os.setsid()  # a group of our own, which is ended as a whole
-        _end_with_the_parent()
         os.dup2(words.fileno(), 2)
         words.close()
-        # What a game starts must not hold our end of the pipe: our death would then close nothing.
-        os.set_inheritable(pipe.fileno(), False)
+        _keep_handles()
+        _end_with_the_parent()
     games: dict[int, object] = {}
 
     def tell(kind: str, content: object) -> None:
@@ -286,6 +283,14 @@ def _leave(*_) -> None:
     """On SIGTERM: by the way that closes the games."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + signal.SIGTERM)
+
+
+def _keep_handles() -> None:
+    """Nothing that is started here holds our end of a pipe: our death would then close none."""
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):  # the one by which the folder was read
+                os.set_inheritable(int(name), False)
 
 
 def _end_with_the_parent() -> None:

@@ -1,4 +1,4 @@
-"""How many cores are ours: those of the machine, less what affinity and a container's quota take away."""
+"""How many cores are ours: what affinity and a container's quota leave of the machine's."""
 
 import math
 import os
