@@ -137,13 +137,13 @@ class GameProcess:
 
     def _start(self) -> None:
         try:
-            self._launch()
+            self._spawn()
         except OSError as error:  # too many processes, or files
             raise GameError(
                 f"a game process can't be started ({error.strerror}); take fewer processes: workers"
             ) from error
 
-    def _launch(self) -> None:
+    def _spawn(self) -> None:
         # Not fork: a forked copy of a process that runs torch's threads may hang.
         context = multiprocessing.get_context("spawn")
         self._stuck = self._has_begun = False
