@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import os
 import platform
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from benchmarks.games import env_rows, evaluation_rows
 from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
+from wmlib.runtime.cores import core_count
 from wmlib.runtime.files import REFERENCE, ArtifactError, ensure_writable, save_json, whole_file
 from wmlib.runtime.streams import forgiving_streams
 
@@ -133,7 +133,7 @@ def machine() -> str:
                 flags = set(value.split())
     known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     return (
-        f"{processor}, {os.cpu_count()} cores ({' '.join(known) or 'flags unknown'}); "
+        f"{processor}, {core_count()} cores ({' '.join(known) or 'flags unknown'}); "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, a peer's process 1; "
         f"Python {platform.python_version()}"
     )

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
+from wmlib.runtime.cores import core_count
+
 GAUSSIANS = 5
 
 
@@ -184,7 +186,7 @@ class RolloutPool:
         starts = agent.starts.mu.numpy(), agent.starts.logvar.numpy()
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         self.pool = multiprocessing.get_context("spawn").Pool(
-            os.cpu_count(), _begin, (agent.task, tensors, starts, horizon)
+            core_count(), _begin, (agent.task, tensors, starts, horizon)
         )
 
     def play(self, kind, params, seeds):

@@ -57,7 +57,7 @@ class OnThisMachine:
     lanes: int = 32
     """Games held open at once. (Dreams need little memory, and don't look at this.)"""
     workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+    """Processes that run games; 0 takes one for each core that this process may use."""
 
     def __post_init__(self):
         check_counts(self, lanes=1, workers=0)
@@ -187,7 +187,7 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         refuse_renamed(command, argv)
         return _COMMANDS[command](list(argv))
     except (ConfigError, ArtifactError, GameError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{_fewer_lanes(command, error)}", file=sys.stderr)
         return 2
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         if (message := _of_the_machine(command, error)) is None:
@@ -215,6 +215,12 @@ def _of_the_machine(command: str, error: Exception) -> str | None:
     if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
         return str(unreadable(Path(error.filename), error, "choose another"))
     return None
+
+
+def _fewer_lanes(command: str, error: Exception) -> str:
+    """The command's own option, where fewer games at once would help."""
+    fewer = getattr(error, "fewer", None)
+    return f": --{'machine.' * (command in RUNNING)}lanes {fewer}" if fewer else ""
 
 
 def run_options(command: str, argv: Sequence[str]) -> RunOptions:

@@ -9,10 +9,10 @@ fails when the object is made, with the field's name and its bound in the messag
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from typing import Literal
 
+from wmlib.runtime.cores import core_count
 from wmlib.runtime.fields import (
     ConfigError,
     check,
@@ -401,7 +401,7 @@ class Machine:
     """How the work is spread over this machine. Only `backend` changes a result."""
 
     workers: int = 0
-    """Processes that run games; 0 takes one for each core."""
+    """Processes that run games; 0 takes one for each core that this process may use."""
     lanes: int = 64
     """Games held open at once. (EnvPool opens a whole generation's: it is fastest that way.)"""
     backend: Literal["exact", "envpool"] = "exact"
@@ -414,7 +414,7 @@ class Machine:
 
     @property
     def worker_count(self) -> int:
-        return min(self.workers or os.cpu_count() or 1, self.lanes)
+        return min(self.workers or core_count(), self.lanes)
 
     def lanes_for(self, games: int) -> int:
         """How many are held open at once, of so many games to be played."""

@@ -216,11 +216,13 @@ def torch_finding() -> Finding:
     """What torch computes on."""
     import torch
 
+    from wmlib.runtime.cores import core_count
     from wmlib.runtime.device import best_device, uses_bfloat16
 
     device = best_device()
     number = "bfloat16" if uses_bfloat16("auto", device) else "float32"
-    return Finding(f"torch computes on {device} in {number}, {torch.get_num_threads()} threads")
+    threads = f"{torch.get_num_threads()} threads of {core_count()} cores"
+    return Finding(f"torch computes on {device} in {number}, {threads}")
 
 
 def weights_findings(reference: Path = REFERENCE) -> list[Finding]:

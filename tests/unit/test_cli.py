@@ -19,6 +19,7 @@ from wmlib.__main__ import COMMANDS, main
 from wmlib.agent import Agent, load_agent
 from wmlib.cli import PlayOptions, TemperatureOptions, run_command, run_options
 from wmlib.data.episodes import EpisodeStore
+from wmlib.envs.errors import GameError
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import REFERENCE
 from wmlib.task import find_profile
@@ -468,17 +469,43 @@ def test_what_else_takes_long_is_not_lost_either(run, monkeypatch, capsys):
     monkeypatch.chdir(run.parent)
     monkeypatch.setattr("wmlib.measure.fidelity.measure_fidelity", lambda *_: "861 \xb1 111")
     monkeypatch.setattr("wmlib.measure.temperature.table", lambda *_: [])
-    monkeypatch.setattr("wmlib.stages.export.config_of", lambda *_: {"task": "carracing"})
     monkeypatch.setattr("wmlib.stages.export.export_run", lambda *_: {"controller": "861"})
     monkeypatch.setattr("wmlib.widgets.side_by_side.show_side_by_side", lambda *_: (861, 900))
     monkeypatch.setattr(sys, "stdout", Full())
     for words, found in [
         (["fidelity", "--run-dir", "run"], "its outcome is in run/scores/fidelity-"),
         (["temperature", "--out", "table"], "its outcome is in table/temperature.json"),
-        (["export", "--out", "exported"], "its outcome is in exported"),
+        (
+            ["export", "--out", "exported", "--made-by", "python -m wmlib run"],
+            "its outcome is in exported",
+        ),
         (["play"], "real game: 861 points"),
     ]:
         assert main(words) == 0
         assert found in capsys.readouterr().err
     (report,) = kept_in(run)
     assert report["report"] == ["861 \xb1 111"] and report["asked"]["tau"] == 1.15
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("run", "--machine.lanes"),
+        ("evolve", "--machine.lanes"),
+        ("evaluate", "--lanes"),
+        ("temperature", "--lanes"),
+        ("fidelity", "--lanes"),
+        ("export", "--lanes"),
+    ],
+)
+def test_fewer_games_are_asked_for_by_the_commands_own_option(command, option, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise GameError("no memory; hold fewer games open at once", 4)
+
+    for name in ("stages.pipeline.Pipeline", "agent.load_agent", "stages.folder.RunFolder"):
+        monkeypatch.setattr(f"wmlib.{name}", fail)
+    assert run_command(command, []) == 2
+    told = capsys.readouterr().err
+    assert told == f"error: no memory; hold fewer games open at once: {option} 4\n"
+    assert run_command(command, [option, "4"]) == 2  # the option is there
+    assert capsys.readouterr().err == told

@@ -217,4 +217,10 @@ def test_a_stage_says_what_comes_before_it_and_what_it_makes():
 def test_no_more_is_open_than_there_is_to_do():
     assert Machine(workers=8, lanes=3).worker_count == 3
     assert Machine(workers=2, lanes=3).worker_count == 2
+
+
+def test_as_many_workers_as_there_are_cores_for_us(monkeypatch):
+    monkeypatch.setattr("wmlib.config.core_count", lambda: 5)
+    assert Machine().worker_count == 5
+    assert Machine(workers=9).worker_count == 9
     assert Machine(lanes=3).lanes_for(2) == 2 and Machine(lanes=3).lanes_for(9) == 3

@@ -4,25 +4,36 @@ ViZDoom's own scenario and engine, seen as the paper sees it. One step is one ti
 and pays 1. The action is one number: above a third it steps one way, below minus a third the other,
 between the two it stays (the paper's code). The game ends when you die; to cut it at 2100 tics is the
 world's business. Each game is a process that the engine starts; when that dies, `GameDied` is raised.
+What killed games leave behind is removed by the next game.
 
 How hard it is, the *skill* says. The paper's wrapper is documented with 5. At 4, chance survives as long
 as the paper reports for chance, so 4 is what we compare with.
 """
 
 import contextlib
+import functools
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
-from wmlib.envs.errors import GameDied
+from wmlib.envs.errors import MAKE_ROOM, GameDied
 from wmlib.runtime.fields import as_seed
 
 THRESHOLD = 1 / 3
 """An action beyond plus or minus this is a step to the side."""
 RESOLUTIONS = ("160x120", "320x240", "640x480")
 """Pictures that the engine can draw; the paper's code takes the last."""
+
+_FOLDER = "wmlib-doom-"
+_SHARED = Path("/dev/shm")
+_LEAST_SHARED = 2**20  # bytes; a game uses half of it
+_SETTLED_SECONDS = 5.0  # what is younger may not have been opened yet
 
 
 class TakeCover:
@@ -44,10 +55,11 @@ class TakeCover:
             raise ValueError(f"skill is {skill!r}; it must be a whole number from 1 to 5")
         if resolution not in RESOLUTIONS:
             raise ValueError(f"resolution is {resolution!r}; it must be one of {', '.join(RESOLUTIONS)}")
+        _sweep_once()
         self.draws = True
         self._game = game = vizdoom.DoomGame()
         # The engine writes its settings where it is told to, or else into the current folder.
-        self._folder = tempfile.TemporaryDirectory(prefix="wmlib-doom-")
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-")
         game.set_doom_config_path(os.path.join(self._folder.name, "settings.ini"))
         game.load_config(os.path.join(vizdoom.scenarios_path, "take_cover.cfg"))
         game.set_doom_skill(skill)
@@ -97,7 +109,9 @@ class TakeCover:
         try:
             yield
         except self._deaths as death:
-            raise GameDied(f"Doom's process ended: {death}") from death
+            full = _SHARED.is_dir() and shutil.disk_usage(_SHARED).free < _LEAST_SHARED
+            why = f"shared memory is full; {MAKE_ROOM}" if full else f"{death}; free some memory"
+            raise GameDied(f"Doom's process ended: {why}") from death
 
     def _look(self) -> np.ndarray:
         """The picture now; after the end, the last one."""
@@ -105,3 +119,55 @@ class TakeCover:
         if state is not None:
             self._picture = state.screen_buffer[: len(self._picture)]
         return self._picture
+
+
+def sweep(temporary: Path, shared: Path) -> None:
+    """Remove what this user's games have left whose process was killed.
+
+    Args:
+        temporary: where games have their folders; each is named after the process that made it.
+        shared: where the engine's shared memory lies; what no process holds is nobody's.
+    """
+    for folder in temporary.glob(f"{_FOLDER}*-*"):
+        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
+        if pid.isdigit() and _is_ours(folder) and not _is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    settled = time.time() - _SETTLED_SECONDS
+    left = [p for p in shared.glob("ViZDoom*") if _is_ours(p) and p.lstat().st_mtime < settled]
+    held = _held_memory() if left else set()
+    for path in left:
+        if path.name not in held:
+            path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _sweep_once() -> None:
+    if os.name == "posix":
+        sweep(Path(tempfile.gettempdir()), _SHARED)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is there, no link, and this user's."""
+    try:
+        return path.lstat().st_uid == os.getuid() and not path.is_symlink()
+    except FileNotFoundError:  # another process sweeps too
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _held_memory() -> set[str]:
+    """Names of the engines' shared memory that some process of this machine has open."""
+    held = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            held.update(re.findall(r"/(ViZDoom\w+)", maps.read_text(errors="replace")))
+    return held

@@ -2,9 +2,12 @@
 
 import contextlib
 import ctypes
+import os
 from collections.abc import Iterator
 
 import torch
+
+from wmlib.runtime.cores import core_count
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _NEVER = 2**30
@@ -32,6 +35,19 @@ def uses_bfloat16(precision: str, device: torch.device) -> bool:
 def dream_dtype(precision: str) -> torch.dtype:
     """In which a dream's products are computed; dreams run on the CPU."""
     return torch.bfloat16 if uses_bfloat16(precision, torch.device("cpu")) else torch.float32
+
+
+def heed_quota() -> None:
+    """Have torch take no more threads than there are cores for this process, if it was told no number.
+
+    It sees affinity, but no container's quota: beyond it, threads only wait for one another.
+    """
+    cores = core_count()
+    if "OMP_NUM_THREADS" not in os.environ and cores < torch.get_num_threads():
+        torch.set_num_threads(cores)
+
+
+heed_quota()  # here, since all that computes imports this module, once
 
 
 @contextlib.contextmanager

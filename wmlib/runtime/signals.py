@@ -13,11 +13,13 @@ class Stop:
     """Ctrl-C and SIGTERM, kept back until work has come to a point at which it can be left.
 
     Inside the `with` block a signal only sets `wanted`; at its end it does what it would have done. A
-    second one does it at once. Signals that are ignored, or end the process, stay as they are.
+    second one does it at once, unless `obeys_twice` is False: for what is short and must not be left
+    half done. Signals that are ignored, or end the process, stay as they are.
     """
 
-    def __init__(self):
+    def __init__(self, obeys_twice: bool = True):
         self.wanted = False
+        self.obeys_twice = obeys_twice
         self._signal: int | None = None
         self._previous: dict[int, Callable] = {}
 
@@ -36,7 +38,7 @@ class Stop:
 
     def _note(self, number: int, frame: object) -> None:
         again, self.wanted, self._signal = self.wanted, True, number
-        if again:
+        if again and self.obeys_twice:
             self._deliver()
 
     def _deliver(self) -> None:

@@ -14,6 +14,7 @@ from wmlib.agent import load_agent
 from wmlib.config import EvaluateConfig, Machine, RunConfig, StageName, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
+from wmlib.runtime.cores import core_count
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import (
     ArtifactError,
@@ -152,7 +153,7 @@ def _manifest(
         "wall_seconds": wall_seconds(each_event(run)),
         "machine": {
             "processor": _processor(),
-            "cores": os.cpu_count(),
+            "cores": core_count(),
             "system": platform.system(),
             "python": platform.python_version(),
         },

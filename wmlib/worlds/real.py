@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wmlib.envs.errors import GameError
 from wmlib.envs.games import GameKind, GameSpec, open_games
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.fields import as_seed
@@ -36,9 +37,17 @@ class FrameWorld(Lanes):
         return self.frames, {}
 
     def step(self, actions: Tensor | np.ndarray):
-        """One frame. A finished lane stays as it is and earns 0."""
-        active = ~self._over
-        self.frames, rewards, terminated = self.games.step(np.asarray(actions), active)
+        """One frame. A finished lane stays as it is and earns 0.
+
+        Raises:
+            GameError: an action is NaN or infinite. Games would take it, each in a way of its own.
+        """
+        active, actions = ~self._over, np.asarray(actions)
+        if not np.isfinite(actions[active]).all():
+            raise GameError(
+                "an action is not a finite number: the weights of V, M or C have diverged or are damaged"
+            )
+        self.frames, rewards, terminated = self.games.step(actions, active)
         truncated = self._advance(active, terminated)
         return self.frames, rewards, terminated, truncated, {}
 

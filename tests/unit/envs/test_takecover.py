@@ -1,5 +1,6 @@
 """Doom's TakeCover against ViZDoom itself; and engines that are killed."""
 
+import mmap
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ import vizdoom
 from wmlib.envs.errors import GameDied
 from wmlib.envs.frames import to_frame
 from wmlib.envs.games import Games
-from wmlib.envs.takecover import TakeCover
+from wmlib.envs.takecover import TakeCover, sweep
 from wmlib.runtime.fields import ConfigError
 from wmlib.task import find_task
 
@@ -153,3 +154,20 @@ def test_a_dead_engine_is_one_error(game):
     with pytest.raises(GameDied, match="Doom's process ended"):
         for _ in range(100):
             game.step(np.zeros(1))
+
+
+def test_what_dead_games_left_is_swept_and_nothing_else(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    folders, shared = tmp_path / "tmp", tmp_path / "shm"
+    for name in (f"{dead.pid}-a", f"{os.getpid()}-b", "old"):
+        (folders / f"wmlib-doom-{name}").mkdir(parents=True)
+    shared.mkdir()
+    for name in ("ViZDoomSMheld", "ViZDoomSMleft", "ViZDoomMQCtrleft", "ViZDoomSMyoung", "other"):
+        (shared / name).write_bytes(bytes(4096))
+        if name != "ViZDoomSMyoung":
+            os.utime(shared / name, (0, 0))
+    with open(shared / "ViZDoomSMheld", "r+b") as file, mmap.mmap(file.fileno(), 4096):
+        sweep(folders, shared)
+    assert {p.name for p in folders.iterdir()} == {f"wmlib-doom-{os.getpid()}-b", "wmlib-doom-old"}
+    assert {p.name for p in shared.iterdir()} == {"ViZDoomSMheld", "ViZDoomSMyoung", "other"}

@@ -45,6 +45,21 @@ def test_one_thread_is_for_a_while_even_if_the_work_fails():
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(("cores", "told", "expected"), [(2, None, 2), (5, None, 3), (2, "3", 3)])
+def test_torch_takes_no_more_threads_than_a_quota_leaves(monkeypatch, cores, told, expected):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if told:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.setattr(device, "core_count", lambda: cores)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        device.heed_quota()
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("error", [OSError, TypeError, AttributeError])
 def test_another_c_library_keeps_its_own_ways(monkeypatch, error):
     def no_library(name):

@@ -35,3 +35,12 @@ def test_a_stop_waits_for_the_end_of_its_block_and_the_second_one_does_not():
         signal.raise_signal(signal.SIGINT)
         reached.append("beyond")
     assert reached == [True]
+
+
+def test_what_must_not_be_left_half_done_is_not():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), Stop(obeys_twice=False):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        reached.append("the end")
+    assert reached == ["the end"]

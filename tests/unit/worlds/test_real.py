@@ -1,9 +1,12 @@
 """The real game as an agent sees it: the game's own frames and rewards, through V, remembered by M."""
 
 import numpy as np
+import pytest
 import torch
 
+from wmlib.envs.errors import GameError
 from wmlib.envs.frames import to_frame
+from wmlib.envs.games import GameSpec
 from wmlib.mdnrnn import MDNRNN
 from wmlib.task import find_task, make_game
 from wmlib.tasks.carracing import KEPT_ROWS
@@ -82,3 +85,26 @@ def test_the_real_world_shows_all_that_c_sees():
             features, rewards, _, truncated, _ = world.step(features.new_zeros(2, 1))
             total += rewards
         assert truncated.all() and (total == 5).all()
+
+
+class Still:
+    """Many games, as EnvPool's look-alike is: nothing ever moves."""
+
+    def __init__(self, lanes, workers, kept_rows):
+        self.lanes = lanes
+
+    def reset(self, seeds):
+        return np.zeros((self.lanes, 64, 64, 3), np.uint8)
+
+    def step(self, actions, active):
+        return self.reset(None), np.zeros(self.lanes), active & (np.arange(self.lanes) == 0)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_action_that_is_no_number_is_an_error_before_any_game_takes_it(wrong):
+    world = FrameWorld(GameSpec(f"{__name__}:Still", batched=True), lanes=2, workers=1, horizon=9)
+    world.reset(seed=[1, 2])
+    with pytest.raises(GameError, match="an action is not a finite number"):
+        world.step(torch.tensor([[0.0], [wrong]]))
+    world.step(torch.zeros(2, 1))  # lane 0 is over, and its action does not count
+    world.step(torch.tensor([[wrong], [0.0]]))
