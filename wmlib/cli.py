@@ -389,6 +389,8 @@ def _export(argv: list[str]) -> int:
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.stages.export import export_run
 
+    if options.out:
+        ensure_writable(options.out / "manifest.json", "--out")
     made_by = options.made_by or _profile_of(options.run_dir)
     made = _meant(made_by)
     task = find_task(made.task)

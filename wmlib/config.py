@@ -63,8 +63,9 @@ class CollectConfig:
     """The first episode's seed; the others follow."""
 
     def __post_init__(self):
-        check_counts(self, episodes=1, horizon=1, first_seed=0)
+        check_counts(self, episodes=1, horizon=1)
         check_range(self, 0.0, 1.0, "noise")
+        check_seed(self, "first_seed")
         most = VALIDATION_SEEDS - self.episodes
         check(self, "first_seed", self.first_seed <= most, f"{most:,} or less: training seeds only")
 
@@ -332,7 +333,7 @@ class IterateConfig:
 
 def check_scored_games(config: object) -> None:
     """Of whatever says how many games are scored, and on which seeds."""
-    check_counts(config, episodes=1, first_seed=0)
+    check_counts(config, episodes=1)
     # Two episodes or more give a spread; one would be an anecdote.
     check(config, "episodes", config.episodes >= 2, "2 or more: a single game is an anecdote")
     check_seed(config, "first_seed", config.episodes)

@@ -106,7 +106,7 @@ def test_a_checkpoint_of_another_configuration_is_ignored(tmp_path):
     tiny_fit(path, digest="a")
     again = tiny_fit(path, digest="b")
     assert torch.equal(again.weight, tiny_fit(None).weight)
-    assert load_tensors(path)[1] == {"digest": "b", "step": 20}
+    assert load_tensors(path)[1].items() >= {"digest": "b", "step": 20}.items()
 
 
 # Trainings that diverge

@@ -47,13 +47,11 @@ def bootstrap_interval(
     """Percentile bootstrap interval of the mean of returns (n,); the same returns give the same one."""
     rng = np.random.default_rng(0)
     returns = np.asarray(returns, float)
-    together = max(1, 1_000_000 // len(returns))  # resamples; of many games, few fit the memory
-    means = [
-        returns[rng.integers(len(returns), size=(min(together, resamples - done), len(returns)))].mean(1)
-        for done in range(0, resamples, together)
-    ]
+    n = len(returns)
+    # A row at a time: of very many games, all rows together would not fit the memory.
+    means = [returns[rng.integers(n, size=n)].mean() for _ in range(resamples)]
     tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -26,6 +26,7 @@ from wmlib.runtime.files import (
     save_json,
     save_tensors,
     sha256,
+    signature,
     whole_file,
 )
 
@@ -39,7 +40,8 @@ def path(tmp_path):
 
 def test_round_trip_and_same_bytes(path, tmp_path):
     tensors, about = load_tensors(path)
-    assert torch.equal(tensors["weight"], torch.arange(6.0).view(2, 3)) and about == {"note": [1]}
+    assert torch.equal(tensors["weight"], torch.arange(6.0).view(2, 3))
+    assert about == {"note": [1], "sha256": signature(path)}
     save_tensors(tmp_path / "again.safetensors", tensors, about)
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
