@@ -167,9 +167,9 @@ def test_the_papers_rows_are_there():
     assert tuple(PAPER) == TAUS
 
 
-def test_where_no_agent_is_shipped_it_says_how_to_get_one(tmp_path, monkeypatch, capsys):
+def test_where_the_shipped_agent_is_gone_it_says_how_to_get_it_back(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("wmlib.agent.REFERENCE", tmp_path)
     monkeypatch.setattr("wmlib.cli.REFERENCE", tmp_path)
     assert run_command("temperature", ["--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
-    assert "no agent of takecover comes with this package; train one: python -m wmlib run" in error
+    assert "controller.safetensors is missing; bring back what was shipped: git" in error
