@@ -19,7 +19,8 @@ from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
 from wmlib.runtime.cores import core_count
-from wmlib.runtime.files import REFERENCE, ArtifactError, ensure_writable, save_json, whole_file
+from wmlib.runtime.disk import ArtifactError, ensure_writable, whole_file
+from wmlib.runtime.files import REFERENCE, save_json
 from wmlib.runtime.streams import forgiving_streams
 
 

@@ -12,15 +12,8 @@ from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.device import dream_dtype
-from wmlib.runtime.files import (
-    REFERENCE,
-    ArtifactError,
-    expect,
-    load_json,
-    load_module,
-    load_tensors,
-    sha256,
-)
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import REFERENCE, expect, load_json, load_module, load_tensors, sha256
 from wmlib.runtime.place import AGENTS, bring_back
 from wmlib.task import Task, find_task
 from wmlib.vae import VAE

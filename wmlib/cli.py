@@ -24,8 +24,9 @@ from wmlib.config import (
     makers,
 )
 from wmlib.envs.errors import GameError
+from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable
 from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
-from wmlib.runtime.files import REFERENCE, ArtifactError, as_json, ensure_writable, save_json, unreadable
+from wmlib.runtime.files import REFERENCE, as_json, save_json
 from wmlib.runtime.place import CHECKOUT
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell

@@ -232,7 +232,7 @@ def weights_findings(reference: Path = REFERENCE) -> list[Finding]:
         reference: the folder that holds theirs; by default the package's own.
     """
     from wmlib.agent import load_agent
-    from wmlib.runtime.files import ArtifactError
+    from wmlib.runtime.disk import ArtifactError
 
     findings = []
     for name in sorted({*AGENTS, *(path.name for path in reference.glob("*") if path.is_dir())}):
@@ -248,7 +248,7 @@ def weights_findings(reference: Path = REFERENCE) -> list[Finding]:
 def sample_finding(sample: Path = SAMPLE) -> Finding:
     """Whether the episodes that come with the package are there, as they were recorded."""
     from wmlib.data.episodes import EpisodeStore
-    from wmlib.runtime.files import ArtifactError
+    from wmlib.runtime.disk import ArtifactError
 
     try:
         EpisodeStore(sample).verify()

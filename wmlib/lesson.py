@@ -11,7 +11,8 @@ from wmlib.data.episodes import EpisodeStore
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.device import best_device
-from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import REFERENCE
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.runtime.place import CHECKOUT, SAMPLE, bring_back, named
 from wmlib.runtime.versions import installed_versions

@@ -25,7 +25,8 @@ from wmlib.data.episodes import EpisodeStore
 from wmlib.evolution.cmaes import load_progress
 from wmlib.evolution.space import SearchSpace
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.files import ArtifactError, load_json, load_tensors, save_tensors
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import load_json, load_tensors, save_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import each_event
 from wmlib.stages import rounds

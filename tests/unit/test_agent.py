@@ -10,15 +10,8 @@ import torch
 
 from wmlib.agent import Agent, load_agent
 from wmlib.config import Machine
-from wmlib.runtime.files import (
-    REFERENCE,
-    ArtifactError,
-    load_tensors,
-    save_json,
-    save_tensors,
-    sha256,
-    signature,
-)
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import REFERENCE, load_tensors, save_json, save_tensors, sha256, signature
 from wmlib.worlds.dream import DreamWorld
 from wmlib.worlds.play import play
 from wmlib.worlds.real import RealWorld

@@ -7,8 +7,9 @@ import pytest
 
 from wmlib import lesson as lessons
 from wmlib.lesson import begin
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
-from wmlib.runtime.files import REFERENCE, ArtifactError
+from wmlib.runtime.files import REFERENCE
 
 ROOT = Path(__file__).parents[2]
 

@@ -26,7 +26,7 @@ SAID_BY = {
     "doctor": set(RUNNING),  # it speaks of what comes next
     "envs.envpool": set(RUNNING),
     "measure.temperature": {"temperature"},
-    "runtime.files": set(RUNNING),
+    "runtime.disk": set(RUNNING),
     "stages.export": {"export"},
     "stages.folder": set(RUNNING),
 }

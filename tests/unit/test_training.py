@@ -16,8 +16,9 @@ from wmlib.cli import run_options
 from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.data.episodes import BothWays
 from wmlib.data.sequences import Sequences
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
-from wmlib.runtime.files import ArtifactError, load_tensors
+from wmlib.runtime.files import load_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.training import (

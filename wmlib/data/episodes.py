@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from wmlib.envs.frames import FRAME_SIZE
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import HIGHEST_COUNT, as_seed
-from wmlib.runtime.files import ArtifactError, load_json, map_array, save_json, save_tensors, sha256
+from wmlib.runtime.files import load_json, map_array, save_json, save_tensors, sha256
 from wmlib.task import Task
 
 _FORMAT = 2

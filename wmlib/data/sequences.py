@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wmlib.runtime.files import ArtifactError, expect
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import expect
 from wmlib.runtime.job import Job
 from wmlib.task import Task
 

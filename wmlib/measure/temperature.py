@@ -18,7 +18,8 @@ from wmlib.data.sequences import Sequences
 from wmlib.evolution.cmaes import evolve, scores_in
 from wmlib.evolution.space import SearchSpace, fitted_space
 from wmlib.measure.evaluation import Score, evaluate
-from wmlib.runtime.files import ArtifactError, alone, as_json, load_json, save_json, save_tensors
+from wmlib.runtime.disk import ArtifactError, alone
+from wmlib.runtime.files import as_json, load_json, save_json, save_tensors
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import digest_of, digest_of_weights

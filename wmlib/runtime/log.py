@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from wmlib.runtime.files import appending, as_json, parse_json, reading
+from wmlib.runtime.disk import appending, reading
+from wmlib.runtime.files import as_json, parse_json
 from wmlib.runtime.streams import forgiving
 
 _BEGINNING = b'{"stage": '

@@ -6,7 +6,7 @@ import numpy as np
 
 from wmlib.config import CollectConfig, Machine
 from wmlib.data.episodes import Episode, EpisodeStore
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.job import Job
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Policy, Task

@@ -15,15 +15,9 @@ from wmlib.config import EvaluateConfig, Machine, RunConfig, StageName, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, evaluate
 from wmlib.runtime.cores import core_count
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
-from wmlib.runtime.files import (
-    ArtifactError,
-    load_tensors,
-    save_json,
-    save_tensors,
-    sha256,
-    signature,
-)
+from wmlib.runtime.files import load_tensors, save_json, save_tensors, sha256, signature
 from wmlib.runtime.log import RunLog, each_event
 from wmlib.runtime.versions import game_versions, installed_versions
 from wmlib.stages.folder import GOES_WITH, RunFolder

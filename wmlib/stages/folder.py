@@ -13,10 +13,8 @@ from wmlib.controller import Controller
 from wmlib.data.episodes import EpisodeStore, learnable
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.disk import ArtifactError, alone, ensure_writable
 from wmlib.runtime.files import (
-    ArtifactError,
-    alone,
-    ensure_writable,
     expect,
     load_json,
     load_tensors,

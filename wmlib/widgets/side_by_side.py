@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from wmlib.agent import Agent
 from wmlib.config import Machine
-from wmlib.runtime.files import ensure_writable, whole_file
+from wmlib.runtime.disk import ensure_writable, whole_file
 from wmlib.worlds.record import Step
 
 

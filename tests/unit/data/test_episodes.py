@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wmlib.data.episodes import BothWays, EpisodeStore, learnable
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.task import find_task
 
 

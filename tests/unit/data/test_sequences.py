@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wmlib.data.sequences import Blend, Sequences, join
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.job import Job
 
 

@@ -20,7 +20,8 @@ from wmlib.measure.temperature import (
     load_rows,
     read_table,
 )
-from wmlib.runtime.files import REFERENCE, ArtifactError, load_tensors
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import REFERENCE, load_tensors
 
 SMALL = [
     "--episodes", "2", "--dream.generations", "2", "--dream.population", "4", "--dream.episodes", "2",

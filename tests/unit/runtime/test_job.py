@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.job import Job
 from wmlib.runtime.seeds import seed_of
 

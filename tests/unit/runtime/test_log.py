@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.log import RunLog, each_event, read_events
 from wmlib.stages.export import wall_seconds
 

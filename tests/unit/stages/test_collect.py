@@ -7,7 +7,7 @@ from wmlib.config import CollectConfig, Machine
 from wmlib.data.episodes import EpisodeStore
 from wmlib.data.explorers import StrafingPolicy
 from wmlib.envs.frames import to_frame
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.stages.collect import collect

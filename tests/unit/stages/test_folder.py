@@ -8,7 +8,8 @@ from wmlib.agent import load_agent
 from wmlib.config import RunConfig
 from wmlib.data.episodes import EpisodeStore
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.files import ArtifactError, load_tensors, save_tensors
+from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import load_tensors, save_tensors
 from wmlib.runtime.log import RunLog
 from wmlib.stages.folder import RunFolder
 from wmlib.vae import VAE, to_images

@@ -9,7 +9,7 @@ import pytest
 
 from wmlib.agent import load_agent
 from wmlib.config import CollectConfig, Machine, RunConfig
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import read_events
 from wmlib.stages.collect import collect

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wmlib.runtime.files import ArtifactError
+from wmlib.runtime.disk import ArtifactError
 from wmlib.widgets.side_by_side import show_side_by_side, write_gif
 from wmlib.worlds import Step
 
