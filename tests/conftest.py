@@ -89,7 +89,8 @@ class Shares(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         if file.startswith("notebooks/"):
             return "notebooks"
-        return nodeid if file.endswith("test_alone.py") else file  # each of those takes a minute
+        slow = file.endswith(("test_alone.py", "test_interruption.py"))  # each a minute, on its own
+        return nodeid if slow else file
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from wmlib.runtime.files import load_tensors
+from wmlib.runtime.files import load_tensors, signature
+from wmlib.task import find_profile
 
 # The smoke profile with longer trainings, so that there is a middle to be stopped in.
 RUN = [
@@ -19,6 +20,12 @@ RUN = [
     "--mdnrnn.steps", "30", "--dream.generations", "6", "--real.generations", "3",
 ]  # fmt: skip
 WEIGHTS = ("vae", "mdnrnn", "controller_dream", "controller_rounds", "controller")
+
+
+def up_to(stage: str) -> list[str]:
+    """The same run, ended after a stage: what it makes does not depend on what follows."""
+    stages = find_profile("smoke").stages
+    return [*RUN, "--stages", *stages[: stages.index(stage) + 1], "--run-dir"]
 
 
 def start(folder: Path, command: list[str] | None = None) -> subprocess.Popen:
@@ -138,6 +145,16 @@ def assert_same(
             assert torch.equal(ours[key], theirs[key]), f"{name}: {key}"
     ours, theirs = (json.loads((f / scores).read_text()) for f in (folder, other))
     assert ours == theirs
+
+
+def assert_same_beginning(folder: Path, other: Path) -> None:
+    """The stages that the one has done are done in the other with the same outcome, to the last bit."""
+    ours, theirs = (json.loads((f / "done.json").read_text()) for f in (folder, other))
+    assert ours and ours.items() <= theirs.items()
+    assert_all_files_valid(folder)  # so that each holds what its signature says
+    for pattern in ("stages/*.safetensors", "controller_*.safetensors"):
+        for path in folder.glob(pattern):
+            assert signature(path) == signature(other / path.relative_to(folder)), path.name
 
 
 def assert_all_files_valid(folder: Path) -> None:

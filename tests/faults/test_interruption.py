@@ -11,12 +11,14 @@ from harness import (
     RUN,
     assert_all_files_valid,
     assert_same,
+    assert_same_beginning,
     fill_the_disk,
     game_processes,
     kill_a_game_process,
     run,
     start,
     stop_when,
+    up_to,
     wait_for,
 )
 
@@ -37,15 +39,16 @@ from wmlib.task import find_profile
     ],
 )
 def test_the_same_command_goes_on_to_the_same_numbers(tmp_path, undisturbed, stage, step, how):
-    code, shown = stop_when(tmp_path, stage, step, how)
+    command = up_to(stage)
+    code, shown = stop_when(tmp_path, stage, step, how, command)
     assert code != 0
     if how != signal.SIGKILL:
         assert_all_files_valid(tmp_path)
         assert code == 130
         assert "The same command goes on from here: python -m wmlib run" in shown
         assert "Traceback" not in shown
-    run(tmp_path)
-    assert_same(tmp_path, undisturbed)
+    run(tmp_path, command)
+    assert_same_beginning(tmp_path, undisturbed)
 
 
 @pytest.mark.parametrize("stage", ["collect", "evaluate"])
@@ -54,12 +57,12 @@ def test_a_killed_game_process_changes_nothing(tmp_path, undisturbed, stage):
         shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
         (tmp_path / "score.json").unlink()
         (tmp_path / "events.jsonl").unlink()
-    process = start(tmp_path)
+    process = start(tmp_path, up_to(stage))
     assert wait_for(process, tmp_path, stage, 0)
     assert kill_a_game_process(process)
     shown = process.communicate(timeout=120)[1]
     assert process.returncode == 0, shown
-    assert_same(tmp_path, undisturbed)
+    assert_same_beginning(tmp_path, undisturbed)
 
 
 def test_game_processes_that_keep_dying_are_an_error_not_a_hang(tmp_path):
@@ -87,7 +90,7 @@ def test_game_processes_that_keep_dying_are_an_error_not_a_hang(tmp_path):
     ],
 )
 def test_a_full_disk_is_told_and_what_is_there_stays_valid(tmp_path, undisturbed, stage, step, room):
-    process = start(tmp_path)
+    process = start(tmp_path, up_to(stage))
     assert wait_for(process, tmp_path, stage, step)
     fill_the_disk(process, room)
     shown = process.communicate(timeout=60)[1]
@@ -95,8 +98,8 @@ def test_a_full_disk_is_told_and_what_is_there_stays_valid(tmp_path, undisturbed
     (error,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     assert str(tmp_path) in error and "can't be written (File too large)" in error
     assert_all_files_valid(tmp_path)
-    run(tmp_path)
-    assert_same(tmp_path, undisturbed)
+    run(tmp_path, up_to(stage))
+    assert_same_beginning(tmp_path, undisturbed)
 
 
 def test_a_second_run_in_the_same_folder_says_so_and_stops(tmp_path):
@@ -112,7 +115,7 @@ def test_a_second_run_in_the_same_folder_says_so_and_stops(tmp_path):
     assert first.poll() is None  # and goes on
     first.kill()  # which leaves no lock behind
     first.communicate()
-    run(tmp_path)
+    run(tmp_path, up_to("collect"))
 
 
 def test_a_finished_run_has_nothing_left_to_do(undisturbed):
