@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.dreams import dream_rows
+from benchmarks.dreams import dream_rows, has_bfloat16
 from benchmarks.figure import draw
 from benchmarks.games import env_rows, evaluation_rows
 from benchmarks.measure import Row
@@ -80,6 +80,8 @@ def main(argv: list[str] | None = None) -> int:
         print(
             "\nWithout EnvPool: evaluation_envpool is left out. pip install envpool -c constraints.txt"
         )
+    if not has_bfloat16():
+        print("\nThis processor has no bfloat16: rows named _bf16 and _gemm are left out.")
     print(f"\n{time.monotonic() - began:.0f} s in all")
     if options.json:
         save_json(options.json, [asdict(row) for row in rows])

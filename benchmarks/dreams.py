@@ -8,13 +8,20 @@ from benchmarks.games import Counted, population
 from benchmarks.measure import Row, side_by_side
 from benchmarks.peers import RolloutPool
 from wmlib.agent import Agent
+from wmlib.runtime.device import uses_bfloat16
 from wmlib.worlds import DreamWorld, play
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor has units for it. Where they are emulated, a row takes minutes."""
+    return uses_bfloat16("auto", torch.device("cpu"))
 
 
 def dream_rows(
     agent: Agent, lanes: int, horizon: int, repeats: int, prefix: str = "dream"
 ) -> Iterator[Row]:
-    """Dreamt steps a second while a population is scored, on all cores; and of matrix products."""
+    """Dreamt steps a second while a population is scored, on all cores; and, where the processor has
+    bfloat16, with M's products in that, and of matrix products alone."""
     candidates = population(agent, 64)
     seeds = list(range(lanes // 64))
     world = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon)
@@ -36,6 +43,8 @@ def dream_rows(
         ours()
         what = f"{lanes} dreams at once; one dream after the other, a process a core"
         yield side_by_side(prefix, "dreamt steps/s", what, ours, theirs, repeats)
+        if not has_bfloat16():
+            return
         half = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon, dtype=torch.bfloat16)
 
         def ours_in_bfloat16() -> int:
