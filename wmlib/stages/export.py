@@ -112,7 +112,8 @@ def _in_place_of(out: Path) -> Iterator[Path]:
         try:
             new.rename(out)
         except OSError:
-            old.rename(out)
+            if old.exists():
+                old.rename(out)
             raise
     except OSError as error:
         message = f"{out} can't be written ({error.strerror}); choose another --out"
