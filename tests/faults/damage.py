@@ -252,6 +252,7 @@ def _pickled(path: Path, rng: np.random.Generator, trace: Path) -> None:
 def _unsigned(path: Path, rng: np.random.Generator, trace: Path) -> None:
     """The same, as any other program would write it."""
     tensors, about = load_tensors(path)
+    del about["sha256"]
     save_file(tensors, path, {"about": json.dumps(about)})
 
 

@@ -149,7 +149,7 @@ def assert_same(
 
 def assert_same_beginning(folder: Path, other: Path) -> None:
     """The stages that the one has done are done in the other with the same outcome, to the last bit."""
-    ours, theirs = (json.loads((f / "done.json").read_text()) for f in (folder, other))
+    ours, theirs = (json.loads((f / "done.json").read_text())["stages"] for f in (folder, other))
     assert ours and ours.items() <= theirs.items()
     assert_all_files_valid(folder)  # so that each holds what its signature says
     for pattern in ("stages/*.safetensors", "controller_*.safetensors"):

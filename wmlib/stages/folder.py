@@ -123,7 +123,7 @@ class RunFolder:
 
     def holds(self, stage: StageName) -> bool:
         """Whether all that the stage makes is there, under whatever configuration it was made."""
-        return all(path.is_file() for kind in STAGES[stage].makes for path in self._files(stage, kind))
+        return all(path.exists() for kind in STAGES[stage].makes for path in self._files(stage, kind))
 
     def _files(self, stage: str, kind: str) -> list[Path]:
         """What the stage leaves of this kind: for the stages to come, and for those who use the run."""
@@ -140,17 +140,17 @@ class RunFolder:
         done = {name: row for name, row in self._done().items() if name in before}
         made = {kind: self._sha256(stage, kind) for kind in STAGES[stage].makes}
         done[stage] = {"config": self.config.stage_hash(stage), "made": made}
-        save_json(self.path / "done.json", done)
+        save_json(self.path / "done.json", {"stages": done, "digest": digest_of(done)})
 
     def _done(self) -> dict[str, dict]:
         path = self.path / "done.json"
         if not path.exists():
             return {}
         remedy = "delete it: stages are then taken up from their checkpoints"
-        done = load_json(path, remedy)
-        rows = done.values() if isinstance(done, dict) else [None]
-        if not all(isinstance(row, dict) and isinstance(row.get("made"), dict) for row in rows):
-            raise ArtifactError(f"{path} is not ours; {remedy}")
+        content = load_json(path, remedy)
+        done = content.get("stages") if isinstance(content, dict) else None
+        if not isinstance(done, dict) or content.get("digest") != digest_of(done):
+            raise ArtifactError(f"{path} is damaged or not ours; {remedy}")
         return done
 
     def job(self, stage: StageName, path: Path | None = None, digest: str = "") -> Job:

@@ -97,6 +97,10 @@ def test_a_file_of_another_run_is_not_taken_for_what_a_stage_made(begun, tmp_pat
             refused()
     path.unlink()  # as it says
     assert not begun.is_done("mdnrnn")
+    path.mkdir()
+    with pytest.raises(ArtifactError, match=r"mdnrnn.safetensors is a folder, not a file; delete it"):
+        begun.check_before("dream")
+    path.rmdir()
     save_tensors(path, ours, about)
     assert begun.is_done("mdnrnn")
 
@@ -178,10 +182,13 @@ def test_a_stage_waits_for_those_before_it(files, tmp_path):
     assert (tmp_path / "config.json").exists()
 
 
-def test_a_damaged_list_of_stages_is_named(files, tmp_path):
-    for content in ("[]", '{"vae": "a digest, as of old"}', '{"vae": {"made": 3}}'):
-        (tmp_path / "done.json").write_text(content)
-        with pytest.raises(ArtifactError, match=r"done.json is not ours; delete it"):
+def test_a_damaged_list_of_stages_is_named(files, store, tmp_path):
+    files.mark_done("collect")
+    path = tmp_path / "done.json"
+    others = ("[]", '{"vae": "a digest, as of old"}', path.read_text().replace("episodes", "episode"))
+    for content in others:
+        path.write_text(content)
+        with pytest.raises(ArtifactError, match=r"done.json is damaged or not ours; delete it"):
             files.is_done("vae")
 
 
