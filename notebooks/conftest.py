@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -14,13 +15,18 @@ def pytest_collection_modifyitems(items):
             item.output_timeout = 300
 
 
-@pytest.hookimpl(tryfirst=True)  # before nbval starts the kernel, which inherits the environment
-def pytest_runtest_setup(item):
-    """Solutions are checked strictly: there an exercise that is not attempted is an error."""
-    if hasattr(item, "cell"):
-        strict = "solutions" in Path(item.fspath).parts
-        os.environ["WMLIB_STRICT_CHECKS"] = "1" if strict else ""
-        os.environ["WMLIB_RUN_DIR"] = _run_folder(item.session)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """The kernel that nbval starts inherits the environment; what is tested after it does not.
+
+    Solutions are checked strictly: there an exercise that is not attempted is an error.
+    """
+    if not hasattr(item, "cell"):
+        return (yield)
+    strict = "1" if "solutions" in Path(item.fspath).parts else ""
+    of_the_course = {"WMLIB_STRICT_CHECKS": strict, "WMLIB_RUN_DIR": _run_folder(item.session)}
+    with mock.patch.dict(os.environ, of_the_course):
+        return (yield)
 
 
 def _run_folder(session) -> str:
