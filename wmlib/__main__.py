@@ -5,6 +5,7 @@ Nothing heavy is imported at the top: worker processes read this file too.
 
 from __future__ import annotations  # the doctor speaks under any Python
 
+import signal
 import sys
 
 from wmlib.runtime.streams import forgiving_streams
@@ -71,4 +72,6 @@ def _usage() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python tidies up: one more Ctrl-C would only litter
+    sys.exit(status)
