@@ -20,13 +20,6 @@ from wmlib.runtime.files import (
 )
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    save_tensors(path, {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}, {"note": [1]})
-    return path
-
-
 def test_a_failed_write_leaves_the_old_file_and_no_litter(path):
     before = path.read_bytes()
     with pytest.raises(RuntimeError, match="midway"), whole_file(path) as temporary:

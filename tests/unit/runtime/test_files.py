@@ -23,13 +23,6 @@ from wmlib.runtime.files import (
 )
 
 
-@pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    save_tensors(path, {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}, {"note": [1]})
-    return path
-
-
 def test_round_trip_and_same_bytes(path, tmp_path):
     tensors, about = load_tensors(path)
     assert torch.equal(tensors["weight"], torch.arange(6.0).view(2, 3))
