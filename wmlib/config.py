@@ -405,9 +405,9 @@ class Machine:
     """Processes that run games; 0 takes one for each core that this process may use."""
     lanes: int = 64
     """Games held open at once. (EnvPool opens a whole generation's: it is fastest that way.)"""
-    backend: Literal["exact", "envpool"] = "exact"
-    """Which game to *train* on: its own pixels, or EnvPool's look-alike where there is one. Scores are
-    always the game's own."""
+    backend: Literal["exact", "sketch", "envpool"] = "exact"
+    """Which game to *train* on: its own pixels, or a faster look-alike where there is one: sketch, the same
+    game drawn coarsely, or EnvPool's. Scores are always the game's own."""
 
     def __post_init__(self):
         check_choices(self)
@@ -494,9 +494,10 @@ class RunConfig:
             check(self.collect, "first_seed", fits, "such that all seeds stay below iterate's 500,000")
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
         check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
+        kinds = [kind for kind in ("exact", "sketch", "envpool") if kind in task.games]
+        rule = f"{' or '.join(kinds)}: {self.task} has no other"
+        check(self.machine, "backend", self.machine.backend in kinds, rule)
         if self.machine.backend == "envpool":
-            rule = f"exact: EnvPool has no {self.task}"
-            check(self.machine, "backend", "envpool" in task.games, rule)
             for stage in (self.collect, self.iterate, self.rounds, self.real):
                 rule = f"{task.horizon} or less: EnvPool stops there"
                 check(stage, "horizon", stage.horizon <= task.horizon, rule)

@@ -16,9 +16,9 @@ from wmlib.runtime.signals import Stop
 
 _CLOSING_SECONDS = 5.0  # for all processes together, to close their games
 
-GameKind = Literal["exact", "stock", "envpool"]
-"""exact: the game's own pixels, made fast. stock: the library's own class. envpool: a C++ look-alike, to
-train on. Of some games exact and stock are the same."""
+GameKind = Literal["exact", "stock", "sketch", "envpool"]
+"""exact: the game's own pixels, made fast. stock: the library's own class. Look-alikes, to train on: sketch,
+the game drawn coarsely; envpool, another one in C++. Of some games exact and stock are the same."""
 
 
 @dataclass(frozen=True)

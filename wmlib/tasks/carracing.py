@@ -1,5 +1,6 @@
 """CarRacing: a car on a track that it has never seen (paper, section 3)."""
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
@@ -129,6 +130,15 @@ def laptop() -> RunConfig:
     )
 
 
+def overnight() -> RunConfig:
+    """From nothing to a driver between evening and morning: at most eight hours on two cores."""
+    return dataclasses.replace(
+        laptop(),
+        vae=VAEConfig(steps=4000, free_bits=1.0),
+        machine=Machine(backend="sketch"),
+    )
+
+
 def paper() -> RunConfig:
     """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
     return RunConfig(
@@ -151,6 +161,7 @@ TASK = Task(
     games={
         "exact": GameSpec("wmlib.envs.carracing:CarRacing", kept_rows=KEPT_ROWS),
         "stock": GameSpec("gymnasium.envs.box2d.car_racing:CarRacing", kept_rows=KEPT_ROWS),
+        "sketch": GameSpec("wmlib.envs.sketch:CarSketch", kept_rows=KEPT_ROWS),
         "envpool": GameSpec(
             "wmlib.envs.envpool:EnvPoolGames", {"env_id": "CarRacing-v3"}, KEPT_ROWS, batched=True
         ),
@@ -160,5 +171,5 @@ TASK = Task(
     explorers={"brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy},
     keys={"left": "steer left", "up": "gas", "down": "brake", "right": "steer right"},
     hands=Hands,
-    profiles={"smoke": smoke, "laptop": laptop, "paper": paper},
+    profiles={"smoke": smoke, "laptop": laptop, "overnight": overnight, "paper": paper},
 )
