@@ -18,6 +18,7 @@ from wmlib.runtime.place import AGENTS, bring_back
 from wmlib.task import Task, find_task
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
+from wmlib.worlds.dropout import DropoutDream
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.noisy import NoisyController
 from wmlib.worlds.perception import CHUNK
@@ -50,6 +51,7 @@ class Agent:
         horizon: int | None = None,
         kind: GameKind = "exact",
         chunk: int = CHUNK,
+        options: Mapping[str, object] | None = None,
     ) -> RealWorld:
         """The real game, as this agent sees it, for so many games to be played.
 
@@ -57,11 +59,13 @@ class Agent:
             machine: how many are held open at once, over how many processes.
             horizon: frames after which a game is cut; by default the task's own number.
             chunk: size of the batches of V and M (see `Perception`).
+            options: of the game, beside those that its task fixes.
         """
         machine = machine or Machine()
         # What steps many games at once is fastest if all were opened together.
         lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
-        return RealWorld(self.vae, self.mdnrnn, lanes, machine.worker_count, horizon, kind, chunk)
+        workers = machine.worker_count
+        return RealWorld(self.vae, self.mdnrnn, lanes, workers, horizon, kind, chunk, options)
 
     def dream(
         self,
@@ -70,16 +74,16 @@ class Agent:
         tau: float = 1.0,
         end: End = "cutoff",
         precision: Precision = "float32",
+        dropout: float = 0.0,
     ) -> DreamWorld:
-        """M's dream, wide enough for so many at once (see `DreamWorld`)."""
-        return DreamWorld(
-            self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
-        )
+        """M's dream, wide enough for so many at once (see `DreamWorld`, and `DropoutDream`)."""
+        how = self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
+        return DropoutDream(*how, dropout=dropout) if dropout else DreamWorld(*how)
 
     def dream_for(self, search: DreamSearch, tau: float) -> DreamWorld:
         """M's dream, wide enough for a whole generation of the search."""
         lanes = search.population * search.episodes
-        return self.dream(lanes, search.horizon, tau, search.end, search.precision)
+        return self.dream(lanes, search.horizon, tau, search.end, search.precision, search.dropout)
 
     def watch(self, world: World, seed: int) -> list[Step]:
         """Play one game in a world of one lane, and keep what there is to look at."""

@@ -17,8 +17,8 @@ from wmlib.runtime.signals import Stop
 _CLOSING_SECONDS = 5.0  # for all processes together, to close their games
 
 GameKind = Literal["exact", "stock", "sketch", "envpool"]
-"""exact: the game's own pixels, made fast. stock: the library's own class. Look-alikes, to train on: sketch,
-the game drawn coarsely; envpool, another one in C++. Of some games exact and stock are the same."""
+"""exact: the game's own pixels, made fast. stock: the library's own class. Look-alikes, to train on:
+sketch, the game drawn coarsely; envpool, another one in C++. Of some, exact and stock are the same."""
 
 
 @dataclass(frozen=True)

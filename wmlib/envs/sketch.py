@@ -1,9 +1,9 @@
 """CarRacing drawn coarsely: the same physics, tracks and rewards, and nearly the same frame, but faster.
 
-The exact game draws each frame on a sheet of 1000 x 800 with smooth edges, and shrinks it. `CarSketch` draws
-the same polygons on a sheet of three times the frame's size, with hard edges, and shrinks that: all that is left
-of the difference is a tenth of what V itself loses. A track is the very track that it is in the exact game, and
-so is every step on it. To train on; scores are the exact game's.
+The exact game draws each frame on a sheet of 1000 x 800 with smooth edges, and shrinks it. `CarSketch`
+draws the same polygons on a sheet of three times the frame's size, with hard edges, and shrinks that.
+The difference that is left is a small part of what V itself loses. A track is the very track that it is
+in the exact game, and so is every step on it. To train on; scores are the exact game's.
 """
 
 import functools
@@ -20,7 +20,22 @@ _SCALE = _SIZE / VIEW.size  # from the exact game's sheet to ours
 
 
 class CarSketch(CarRacing):
-    """The exact game's `CarRacing`, with a coarser pencil. Observations are (84, 96, 3) uint8."""
+    """The exact game's `CarRacing`, with a coarser pencil. Observations are (84, 96, 3) uint8.
+
+    Args:
+        grass: what each wheel on the grass costs in each frame. The game itself asks nothing for that,
+            but it is where spins begin.
+    """
+
+    def __init__(self, render_mode: str | None = None, grass: float = 0.0):
+        super().__init__(render_mode=render_mode)
+        self.grass = grass
+
+    def step(self, action: np.ndarray):
+        seen, reward, *rest = super().step(action)
+        if self.grass:
+            reward -= self.grass * sum(not wheel.tiles for wheel in self.car.wheels)
+        return seen, reward, *rest
 
     def _render(self, mode: str):
         if mode != "state_pixels" or not self.draws:

@@ -11,7 +11,6 @@ rule of its own; M learns what difference the rule makes.
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from wmlib.agent import Agent
@@ -24,10 +23,8 @@ from wmlib.runtime.files import expect, shapes_of
 from wmlib.runtime.job import Job
 from wmlib.task import Task
 from wmlib.training import train_mdnrnn
-from wmlib.worlds.moments import DreamStarts, features_of, moments
+from wmlib.worlds.moments import features_of, starts_of
 from wmlib.worlds.record import record
-
-_STARTS_OF_A_GAME = 8
 
 
 def run_rounds(
@@ -64,10 +61,12 @@ def one_round(
     learning = job.part(number, keep="mdnrnn.safetensors", of=number)
     mdnrnn = train_mdnrnn(blend, agent.task, config.mdnrnn, learning, agent.mdnrnn)
     # A generator of its own: a round that is taken up again does not draw its games anew.
-    starts = starts_of(mdnrnn, games, job.rng(number, "moments"))
+    starts = starts_of(mdnrnn, games, job.rng(number, "moments"), config.margin)
     agent = replace(agent, mdnrnn=mdnrnn, starts=starts)
-    score = scores_in(agent.dream_for(config.dream, config.tau), agent.controller, config.dream.patience)
-    progress = evolve(config.dream, space, score, job.part(number, "dream"))
+    search = config.dream
+    world = agent.dream_for(search, config.tau)
+    score = scores_in(world, agent.controller, search.patience, search.charge, search.jerk)
+    progress = evolve(search, space, score, job.part(number, "dream"))
     return replace(agent, params=progress.best)
 
 
@@ -105,19 +104,6 @@ def _play(
         f"{returns.mean():.0f} on average"
     )
     return games, space
-
-
-def starts_of(
-    mdnrnn: MDNRNN, games: Sequences, rng: np.random.Generator, margin: int = 90
-) -> DreamStarts:
-    """Moments of the games to dream on from.
-
-    Args:
-        margin: frames before the end of a game that are left out. The crash, or the boredom, that ended
-            it is already under way there.
-    """
-    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in games.lengths]
-    return moments(mdnrnn, games, chosen)
 
 
 def load_state(agent: Agent, job: Job) -> tuple[Agent, int]:

@@ -50,6 +50,7 @@ def play_games(
     seeds: np.ndarray,
     patience: int = 0,
     observers: Sequence[Observer] = (),
+    charge: bool = False,
 ) -> np.ndarray:
     """Play a game on every seed.
 
@@ -58,6 +59,8 @@ def play_games(
     Args:
         seeds: (G,); a game's number is its place in here.
         patience: end an episode after so many steps without a positive reward; 0 never does.
+        charge: whether an episode that patience ends is charged for the steps that are left, as if they
+            went on like those for which it was waited. (Else to give up costs less than to drive on.)
 
     Returns:
         returns (G,), float64.
@@ -67,7 +70,7 @@ def play_games(
     if not games:
         return returns
     game_of = np.arange(lanes)  # the game in each lane; >= games: none
-    upcoming, waited = lanes, np.zeros(lanes, int)
+    upcoming, waited, waste = lanes, np.zeros(lanes, int), np.zeros(lanes)
     busy = game_of < games
 
     def begin(chosen: np.ndarray) -> Tensor | np.ndarray:
@@ -84,7 +87,10 @@ def play_games(
         seen, rewards, terminated, truncated, _ = world.step(actions)
         returns[game_of[busy]] += rewards[busy]
         waited = np.where(rewards > 0, 0, waited + 1)
+        waste = np.where(rewards > 0, 0, waste + rewards)
         bored = (waited >= patience) if patience else np.zeros(lanes, bool)
+        if charge and (unpaid := busy & bored & ~terminated).any():
+            returns[game_of[unpaid]] += (waste / waited.clip(1) * world.left)[unpaid]
         for observer in observers:
             observer.step(busy.copy(), np.asarray(actions), rewards, terminated)
         finished = busy & (terminated | truncated | bored)
@@ -98,7 +104,7 @@ def play_games(
         busy = game_of < games
         refill = finished & busy
         if refill.any():
-            waited[refill] = 0
+            waited[refill], waste[refill] = 0, 0
             seen = begin(refill)
     return returns
 
@@ -145,12 +151,13 @@ def play(
     seeds: Sequence[int] | np.ndarray,
     patience: int = 0,
     observers: Sequence[Observer] = (),
+    charge: bool = False,
 ) -> np.ndarray:
     """Play every controller on every seed.
 
     Args:
         params: (P, D). seeds: (R,) common to all, or (P, R).
-        patience: end an episode after so many steps without a positive reward; 0 never does.
+        patience, charge: see `play_games`.
         observers: who watches; game p R + r is that of controller p on its seed r.
 
     Returns:
@@ -158,7 +165,34 @@ def play(
     """
     seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
     player = Controllers(controller, params, seeds.shape[1])
-    return play_games(world, player, seeds.ravel(), patience, observers).reshape(seeds.shape)
+    returns = play_games(world, player, seeds.ravel(), patience, observers, charge)
+    return returns.reshape(seeds.shape)
+
+
+class Jerks(Observer):
+    """Adds up, for each game, the squares by which the numbers of the action change from step to step.
+
+    Args:
+        games: how many are played.
+    """
+
+    def __init__(self, games: int):
+        self.totals = np.zeros(games)
+        self._game_of = np.zeros(0, int)
+        self._last: np.ndarray | None = None  # (lanes, A)
+
+    def begin(self, lanes: np.ndarray, games: np.ndarray) -> None:
+        self._game_of = games.copy()
+        self._begun = lanes.copy() if self._last is None else self._begun | lanes
+
+    def step(
+        self, lanes: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+    ) -> None:
+        if self._last is not None:
+            went_on = lanes & ~self._begun
+            change = np.square(actions[went_on] - self._last[went_on]).sum(1)
+            np.add.at(self.totals, self._game_of[went_on], change)
+        self._last, self._begun = actions.copy(), np.zeros(len(lanes), bool)
 
 
 class Listener(Observer):

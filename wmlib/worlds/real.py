@@ -1,6 +1,7 @@
 """The real game: as bare frames, and as an agent sees it, through V and remembered by M."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -67,6 +68,7 @@ class RealWorld(FrameWorld):
         horizon: frames after which an episode is truncated; by default the task's own number.
         kind: which implementation of the game.
         chunk: size of the batches of V and M (see `Perception`).
+        options: of the game, beside those that its task fixes.
     """
 
     def __init__(
@@ -78,9 +80,12 @@ class RealWorld(FrameWorld):
         horizon: int | None = None,
         kind: GameKind = "exact",
         chunk: int = CHUNK,
+        options: Mapping[str, object] | None = None,
     ):
         self.task = mdnrnn.task
-        super().__init__(self.task.game(kind), lanes, workers, horizon or self.task.horizon)
+        game = self.task.game(kind)
+        game = replace(game, options={**game.options, **(options or {})})
+        super().__init__(game, lanes, workers, horizon or self.task.horizon)
         self.perception = Perception(vae, mdnrnn, lanes, chunk)
 
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,8 +10,8 @@ from wmlib.config import DreamSearch, Machine, MDNRNNConfig, RoundsConfig
 from wmlib.data.sequences import Sequences
 from wmlib.runtime.job import Job
 from wmlib.stages import rounds
-from wmlib.stages.rounds import run_rounds, starts_of
-from wmlib.worlds.moments import memories
+from wmlib.stages.rounds import run_rounds
+from wmlib.worlds.moments import starts_of
 
 
 def interrupted(*_):
@@ -26,18 +25,6 @@ def data_of(lengths, fill=0.0):
         torch.randn(frames, 32) + fill, torch.randn(frames, 32), torch.rand(steps, 3) + fill,
         torch.rand(steps), torch.zeros(steps), list(lengths),
     )  # fmt: skip
-
-
-def test_moments_hold_what_m_remembers_there(mdnrnn):
-    data = data_of([30, 12])
-    starts = starts_of(mdnrnn, data, np.random.default_rng(0), margin=4)
-    assert starts.mu.shape == (16, 32)
-    remembered = [memories(mdnrnn, data, episode) for episode in (0, 1)]
-    z, h = (torch.cat([pair[i] for pair in remembered]) for i in (0, 1))
-    for mu, memory in zip(starts.mu, starts.h, strict=True):
-        (frame,) = (z == mu).all(1).nonzero().flatten().tolist()
-        torch.testing.assert_close(memory, h[frame], rtol=1e-4, atol=1e-5)
-        assert frame < 26 or 31 <= frame < 31 + 8  # the last four frames of a game are left out
 
 
 @pytest.fixture
@@ -55,7 +42,7 @@ def test_more_rounds_go_on_and_a_broken_off_round_is_taken_up(
     begun = []  # of every dream: so small a search may pick the same C from different ones
 
     def noted_starts(*inputs):
-        begun.append(starts_of(*inputs, margin=0))
+        begun.append(starts_of(*inputs[:3], margin=0))
         return begun[-1]
 
     monkeypatch.setattr(rounds, "starts_of", noted_starts)
