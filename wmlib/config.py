@@ -338,6 +338,9 @@ class RoundsConfig:
     """How C learns on."""
     tau: float = 1.0
     """Temperature of its dreams."""
+    validation: Validation | None = None
+    """Tests of C in the real game after each round: the best C is kept, with its M. Without them the
+    last."""
 
     def __post_init__(self):
         check_counts(self, rounds=1, games=4, recent=1, patience=0, margin=0)
