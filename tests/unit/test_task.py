@@ -33,7 +33,9 @@ def test_what_cannot_be_found_is_named_with_what_there_is():
 
 
 def test_a_kind_of_game_that_there_is_not_is_named():
-    with pytest.raises(ConfigError, match="carracing has no 'toy' game; it has: exact, stock, envpool"):
+    with pytest.raises(
+        ConfigError, match="carracing has no 'toy' game; it has: exact, stock, sketch, envpool"
+    ):
         find_task("carracing").game("toy")
     with pytest.raises(ConfigError, match="takecover has no 'envpool' game; it has: exact, stock"):
         make_game("takecover", "envpool")
