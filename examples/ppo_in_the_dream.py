@@ -3,10 +3,10 @@
     pip install stable-baselines3 -c constraints.txt
     python examples/ppo_in_the_dream.py
 
-It has the core-minutes that CMA-ES had for C. Now and then it is tested: in the dream, which says what it
-promises, and in 64 validation games, which say what is paid. The test that paid most tells which PPO is
-kept, and games that were used for nothing else score that one. Stop it whenever you like: the same command
-goes on from its last lesson. All that it finds is in score_ppo.json, in its folder.
+It has the core-minutes that CMA-ES had for C. Now and then it is tested: in the dream, which says what
+it promises, and in 64 validation games, which say what is paid. The test that paid most tells which PPO
+is kept, and games that were used for nothing else score that one. Stop it whenever you like: the same
+command goes on from its last lesson. All that it finds is in score_ppo.json, in its folder.
 """
 
 import sys
@@ -37,6 +37,7 @@ from wmlib.runtime.files import REFERENCE, save_json
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import digest_of
+from wmlib.runtime.signals import stops_on_signals
 from wmlib.sb3 import SB3VecEnv
 from wmlib.worlds import World, play_games
 from wmlib.worlds.dream import SIDE_BY_SIDE
@@ -55,8 +56,8 @@ class Options:
     out: Path = Path("runs/ppo-doom")
     """Folder for all that it makes: made if missing, gone on with if there."""
     core_minutes: float = 27.5
-    """Wall clock times cores, for lessons and tests in the game. CMA-ES had so many for C's 32 generations:
-    eight took 206 s on two cores (manifest.json), tests included."""
+    """Wall clock times cores, for lessons and tests. CMA-ES had so many for C's 32 generations: eight
+    took 206 s on two cores (data/reference/takecover/manifest.json), tests included."""
     temperature: float = 1.5
     """Of the dream, as C had it; from 0.05 to 10."""
     end: End = "sampled"
@@ -69,7 +70,7 @@ class Options:
     """Steps of each between two updates of PPO."""
     updates: int = 16
     """Updates in a lesson; after each, work is kept, and dreams begin anew."""
-    every: int = 3
+    every: int = 5
     """Lessons from one test to the next."""
     games: int = 64
     """Games, and dreams, of a test."""
@@ -222,7 +223,7 @@ def run(options: Options) -> None:
     job = Job("ppo", options.seed, log, options.out / "ppo.safetensors", digest)
     ppo = make_ppo(agent, options, job)
     dream = agent.dream(SIDE_BY_SIDE, options.horizon, options.temperature, options.end)
-    with agent.real(options.games, Machine(), options.horizon) as game:
+    with agent.real(options.games, Machine(), options.horizon) as game, stops_on_signals():
         best, curve = learn(ppo, dream, game, options, job)
         ppo.policy.load_state_dict(best)
         first, games = REPORTING_SEEDS, options.episodes

@@ -1,5 +1,6 @@
 """The environments: what Gymnasium and Stable-Baselines3 ask of one, and that no step is made up."""
 
+import re
 import sys
 import types
 import warnings
@@ -73,6 +74,15 @@ def test_both_checkers_find_nothing_in_the_game_which_has_the_dreams_spaces():
     with torch.inference_mode():
         assert (seen == to_frames(vae.decode(world.z))[0].numpy()).all()
     check_by_both(env)
+
+
+def test_the_pages_script_runs(monkeypatch):
+    monkeypatch.chdir(REFERENCE.parents[1])
+    page = (REFERENCE.parents[1] / "docs/environment.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], names)
+    assert names["dreams"].num_envs == 1000
+    assert names["seen"].shape == (1088,) and names["picture"].shape == (64, 64, 3)
 
 
 def test_it_is_made_by_its_module_and_name_alone(agent):
