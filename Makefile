@@ -57,7 +57,7 @@ storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how ea
 	$(BIN)/python tests/faults/storm.py
 
 bench: setup     ## ours beside its peers: a table, benchmarks/results.json and .png
-	$(PINNED) envpool
+	$(PINNED) envpool stable-baselines3
 	$(BIN)/python -m benchmarks --json benchmarks/results.json --figure benchmarks/results.png
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif

@@ -34,6 +34,16 @@ if __name__ == "__main__":
         print("paid by the game:", play(game, C, params, SEEDS)[0])
 """
 
+ENVIRONMENT = """\
+import gymnasium
+
+import wmlib.gym  # registers both
+
+dream = gymnasium.make("wmlib/Dream-v0", agent="data/reference/takecover", temperature=1.15)
+seen, _ = dream.reset(seed=1)
+seen, reward, terminated, truncated, _ = dream.step(dream.action_space.sample())
+"""
+
 OWN_POLICY = '''\
 from pathlib import Path
 
@@ -123,6 +133,19 @@ SECTIONS = (
             "wmlib.worlds.play:PolicyPlayer",
             "wmlib.config:Machine",
             *(f"wmlib.worlds:{name}" for name in ("record", "DreamStarts", "moments", "memories")),
+        ),
+    ),
+    Section(
+        "Environments",
+        "The same two worlds as Gymnasium environments, in which any algorithm can learn: see\n"
+        "[the dream as an environment](environment.md).\n\n"
+        f"```python\n{ENVIRONMENT}```",
+        (
+            *(
+                f"wmlib.gym:{name}"
+                for name in ("DreamEnv", "RealEnv", "DreamVectorEnv", "RealVectorEnv", "Observation")
+            ),
+            "wmlib.gym:WorldVectorEnv.*",
         ),
     ),
     Section(

@@ -88,6 +88,11 @@ class RealWorld(FrameWorld):
         super().__init__(game, lanes, workers, horizon or self.task.horizon)
         self.perception = Perception(vae, mdnrnn, lanes, chunk)
 
+    @property
+    def z(self) -> Tensor:
+        """What V sees in each lane, (lanes, Z)."""
+        return self.perception.z
+
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
         """Start lanes anew: all, or those in options["reset_mask"] (bool)."""
         frames, _ = super().reset(seed=seed, options=options)
