@@ -17,6 +17,7 @@ from wmlib.config import (
     Machine,
     MDNRNNConfig,
     RealConfig,
+    RefitConfig,
     RoundsConfig,
     RunConfig,
     Search,

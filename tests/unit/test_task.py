@@ -28,7 +28,8 @@ def test_what_cannot_be_found_is_named_with_what_there_is():
     for find in (find_task, make_game, lambda name: find_profile("smoke", name)):
         with pytest.raises(ConfigError, match=r"no task 'chess'; the tasks are: carracing, takecover$"):
             find("chess")
-    with pytest.raises(ConfigError, match=r"no profile 'huge'; the profiles are: smoke, laptop, paper$"):
+    profiles = "smoke, laptop, overnight, paper$"
+    with pytest.raises(ConfigError, match=rf"no profile 'huge'; the profiles are: {profiles}"):
         find_profile("huge")
 
 
