@@ -24,12 +24,12 @@ class Catch(Env):
         return self.look(), {}
 
     def drop(self):
-        self.x, self.y = int(self.np_random.integers(4, SIDE - 4)), 4
+        self.x, self.y = int(self.np_random.integers(6, SIDE - 6)), 6
 
     def step(self, action):
         self.paddle = int(np.clip(self.paddle + 4 * (action - 1), 8, SIDE - 8))
         self.y += 4
-        landed = self.y >= SIDE - 8
+        landed = self.y >= SIDE - 10
         caught = landed and abs(self.x - self.paddle) <= 10
         if landed:
             self.left -= 1
@@ -37,9 +37,9 @@ class Catch(Env):
         return self.look(), float(caught), self.left == 0, False, {}
 
     def look(self):
-        picture = np.full((SIDE, SIDE, 3), 20, np.uint8)
-        picture[self.y - 4 : self.y + 4, self.x - 4 : self.x + 4] = (250, 200, 40)
-        picture[SIDE - 6 :, self.paddle - 8 : self.paddle + 8] = (80, 160, 250)
+        picture = np.full((SIDE, SIDE, 3), 60, np.uint8)
+        picture[self.y - 6 : self.y + 6, self.x - 6 : self.x + 6] = (255, 220, 60)
+        picture[SIDE - 8 :, self.paddle - 8 : self.paddle + 8] = (90, 200, 255)
         return picture
 
 

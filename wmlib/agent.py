@@ -95,7 +95,7 @@ class Agent:
 
 
 def load_agent(
-    folder: Path, controller_file: str = "controller.safetensors", task: Task | str | None = None
+    folder: Path, controller_file: str = "controller.safetensors", task: Task | str | Path | None = None
 ) -> Agent:
     """Read an agent from a run folder, or from `data/reference/<task>`.
 

@@ -104,7 +104,7 @@ class Lesson:
         return load_agent(self.folder, controller_file, self.config.task)
 
 
-def begin(after: StageName | None = "evaluate", task: str | Task = RunConfig.task) -> Lesson:
+def begin(after: StageName | None = "evaluate", task: str | Path | Task = RunConfig.task) -> Lesson:
     """Say what the notebook stands on, by two environment variables.
 
     WMLIB_PROFILE: by default laptop. WMLIB_RUN_DIR: by default runs/course-<profile>; ~ is home, and

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -198,7 +199,7 @@ def _keys(kind: str, names: list[str]) -> dict[str, str]:
     found = {}
     for key in KEYS:
         for word in _SYNONYMS.get(key, (key,)):
-            match = next((n for n in names if word in n.lower() and n not in found.values()), None)
+            match = next((n for n in names if word in _words(n) and n not in found.values()), None)
             if match is not None:
                 found[key] = match
                 break
@@ -210,6 +211,10 @@ def _keys(kind: str, names: list[str]) -> dict[str, str]:
     if len(names) == 3:
         return {"left": names[0], "right": names[2]}
     return dict(zip(KEYS, names[1:], strict=False))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z-]+", name.lower())
 
 
 def _pressed(kind: str, names: list[str], does: str) -> tuple[int, bool] | None:
@@ -226,8 +231,13 @@ def _doings(kind: str, actions: Mapping[str, tuple[float, float]]) -> str:
 
 def _packages(modules: Collection[str]) -> tuple[str, ...]:
     """The installed packages that the environment's classes come from."""
-    known = importlib.metadata.packages_distributions()
-    return tuple(sorted({name for module in modules for name in known.get(module, ())}))
+    return tuple(sorted({name for module in modules for name in _distributions().get(module, ())}))
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """By module; it takes a while to look through all that is installed."""
+    return importlib.metadata.packages_distributions()
 
 
 # Profiles

@@ -17,6 +17,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -136,6 +137,12 @@ class Task:
         if self.horizon is not None:
             check_counts(self, horizon=1)
         if self.env is not None:
+            makes = isinstance(self.env, str) or callable(self.env)
+            check(self, "env", makes, "a Gymnasium id, or what makes the environment")
+            check(self, "region", self.region is None or _is_region(self.region),
+                  "four whole numbers, each from 0 on: top, bottom below it, left, right of it")  # fmt: skip
+            known = set(self.keys) <= {"left", "up", "right", "down"}
+            check(self, "keys", known, "for left, up, right and down, or some of them")
             fits = isinstance(self.name, str) and re.fullmatch(r"[\w-]+", self.name)
             check(self, "name", bool(fits), "letters, digits, - and _ alone: folders are named after it")
             check(self, "name", self.name not in task_names(), "another: that game comes with wmlib")
@@ -236,6 +243,12 @@ class Task:
         return plain | {"actions": dict(self.actions), "games": games, "explorers": list(self.explorers)}
 
 
+def _is_region(region: object) -> bool:
+    if not isinstance(region, tuple) or not all(isinstance(edge, int) for edge in region):
+        return False
+    return len(region) == 4 and 0 <= region[0] < region[1] and 0 <= region[2] < region[3]
+
+
 _OF_OWN_GAMES = ("kind", "env", "picture", "frame_skip", "source", "digest")
 """Facts of games of your own: all but the first stand in the file, whose digest counts."""
 
@@ -247,7 +260,7 @@ def task_names() -> list[str]:
     )
 
 
-def find_task(task: str | Task) -> Task:
+def find_task(task: str | Path | Task) -> Task:
     """A task by its name, or by the file that it stands in; or one as it stands in a file of yours.
 
     What a task of yours does not say is derived from its environment, which is made for that once, in a
@@ -265,6 +278,7 @@ def find_task(task: str | Task) -> Task:
         if not task.env or task.source:
             return task
         task = address_of(task)
+    task = str(task)
     if is_address(task):
         return importlib.import_module(_OWN).load_task(task)
     if task not in task_names():
@@ -275,7 +289,7 @@ def find_task(task: str | Task) -> Task:
     return importlib.import_module(f"{_HOME}.{task}").TASK
 
 
-def find_profile(name: str, task: str | Task = "carracing"):
+def find_profile(name: str, task: str | Path | Task = "carracing"):
     """The `RunConfig` that a profile of the task fixes. A task of yours has laptop and smoke, whatever
     else it names.
 
@@ -288,7 +302,7 @@ def find_profile(name: str, task: str | Task = "carracing"):
     return profiles[name]()
 
 
-def make_game(task: str | Task, kind: GameKind = "exact"):
+def make_game(task: str | Path | Task, kind: GameKind = "exact"):
     """One real game of the task, a Gymnasium environment. Its pictures go through `to_frame`.
 
     Raises:

@@ -92,7 +92,8 @@ class Adapted:
     def _limit(self) -> int | None:
         """Steps after which the environment itself is cut, where it says so."""
         if isinstance(self._task.env, str):
-            return gymnasium.spec(self._task.env).max_episode_steps
+            known_as = self._task.env.rpartition(":")[2]  # before it stands the module that has it
+            return gymnasium.spec(known_as).max_episode_steps
         return getattr(getattr(self._env, "spec", None), "max_episode_steps", None)
 
     def _where_pictures_are(self) -> str | None:

@@ -14,6 +14,7 @@ from wmlib.data.episodes import EpisodeStore, learnable
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.disk import ArtifactError, alone, ensure_writable, whole_file
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import (
     expect,
     load_json,
@@ -71,7 +72,13 @@ class RunFolder:
         Raises:
             ArtifactError: naming the first stage that is missing, and the command that makes it; or the
                 file that is not what its stage made.
+            ConfigError: the game's own file was edited since the run was begun.
         """
+        if self.task.source and find_task(self.config.task).digest != self.task.digest:
+            raise ConfigError(
+                f"{self.task.source} was edited while it was played; take that back and run the same "
+                "command again, or begin anew in another folder: --run-dir"
+            )
         for before in self.config.stages_before(stage):
             if not self.is_done(before):
                 raise ArtifactError(
