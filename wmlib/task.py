@@ -11,12 +11,12 @@ say is derived from that.
 from __future__ import annotations  # torch is not loaded: game processes read files that import this
 
 import dataclasses
-import functools
 import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -166,7 +166,7 @@ class Task:
             raise ConfigError(f"the task {self.name} is as you wrote it; take find_task's: it is whole")
         return len(self.actions)
 
-    @functools.cached_property
+    @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The least and the most of each number of an action, (A,) each."""
         low, high = zip(*self.actions.values(), strict=True)

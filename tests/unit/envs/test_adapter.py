@@ -9,7 +9,7 @@ from gymnasium import spaces
 from wmlib.envs.adapter import Adapted, action_kind, bounds_of, to_move
 from wmlib.runtime.source import SourceChanged, load, sha256_of
 
-GAME = '''
+GAME = """
 import numpy as np
 from gymnasium import Env, spaces
 from wmlib.task import Task
@@ -37,7 +37,7 @@ class Game(Env):
 
     def close(self):
         Game.closed += 1
-'''
+"""
 
 
 @pytest.fixture
@@ -155,12 +155,16 @@ def test_what_is_wrong_with_an_environment_is_said_in_one_line(adapted, inside, 
 
 def test_a_region_beyond_the_picture_is_named(adapted):
     game = adapted('TASK = Task("mine", env=Game, region=(0, 10, 40, 50))')
-    with pytest.raises(ValueError, match=r"region is \(0, 10, 40, 50\) .*, and the picture is \(20, 30\)"):
+    with pytest.raises(
+        ValueError, match=r"region is \(0, 10, 40, 50\) .*, and the picture is \(20, 30\)"
+    ):
         game.reset(seed=0)
 
 
 def test_two_pictures_in_an_observation_are_not_guessed_between(adapted):
-    two = "spaces.Dict(a=spaces.Box(0, 255, (16, 16), np.uint8), b=spaces.Box(0, 255, (16, 16), np.uint8))"
+    two = (
+        "spaces.Dict(a=spaces.Box(0, 255, (16, 16), np.uint8), b=spaces.Box(0, 255, (16, 16), np.uint8))"
+    )
     inside = f"observation_space = {two}"
     assert adapted(inside=inside).reset(seed=0)[0].shape == (20, 30, 3)  # rendered
     game = adapted('TASK = Task("mine", env=Game, picture="observation")', inside)

@@ -40,7 +40,9 @@ def test_an_address_is_a_file_and_a_name_in_it(tmp_path, monkeypatch):
 
 def test_a_file_is_run_once_and_again_when_it_was_edited_and_leaves_the_path_alone(mine):
     before = list(sys.path)
-    path, first = mine("import dataclasses\n@dataclasses.dataclass\nclass T:\n    x: int = 1\nTASK = T()\n")
+    path, first = mine(
+        "import dataclasses\n@dataclasses.dataclass\nclass T:\n    x: int = 1\nTASK = T()\n"
+    )
     task = load(str(path), first)
     assert task.x == 1 and load(f"{path}:TASK", first) is task and sha256_of(path) == first
     path, second = mine("TASK = 2\n")
