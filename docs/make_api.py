@@ -73,51 +73,6 @@ if __name__ == "__main__":
 '''
 
 
-OWN_GAME = """\
-A game of your own stands in a file of yours: an environment with Gymnasium's calls, and a task that names
-it. `examples/catch.py` is one, whole; for a game that is installed two lines are enough:
-
-```python
-from wmlib.task import Task
-
-TASK = Task("lander", env="LunarLander-v3", frame_skip=2)
-```
-
-```sh
-python -m wmlib doctor --task lander.py                   # what it is, and whether it can be learned
-python -m wmlib run --task lander.py --profile smoke      # every stage, tiny
-python -m wmlib run --task lander.py                      # from nothing to a scored agent
-python -m wmlib play --run-dir runs/lander-laptop
-python -m wmlib evaluate --task lander.py --policy fresh  # chance
-```
-
-`lander.py:OTHER` means the task `OTHER` of that file. `find_task("lander.py")` gives the task whole, and
-whatever takes a task's name takes the file too: `find_profile`, `RunConfig(task=...)`, `lesson.begin`. A task
-that stands at the top of your own script can be handed over as it is: `RunConfig(task=TASK)`.
-
-What the task does not say is derived from the environment:
-
-| | |
-|---|---|
-| the picture | the observation, if it is one (bytes, 16 pixels or more on each side, grey or in colour; or the only such entry of a Dict), else `render()`, in the mode rgb_array; `region` crops it; V sees 64 x 64 pixels of what is left |
-| actions | Discrete: as many numbers as actions, the largest wins, and M is told the choice. MultiBinary: switches, on above a threshold. Box: tanh, scaled to the bounds; where it has none, say some (`actions={"push": (-1, 1)}`). Other spaces are refused: wrap them |
-| their names | what the task says (`actions=("left", "right")`), or the environment; by them keys are chosen, if `keys` says nothing: `keys={"up": "jump"}`; of a Box `{"left": "steer -"}` |
-| explorers | brownian, held and fresh, each in its kind of space; fresh is chance |
-| horizon | the environment's own limit, in frames of `frame_skip` steps, else 1000. A game that goes on is cut there |
-| profiles | smoke, and laptop, made for small games. One of your own is a function at the top of the file that gives a `RunConfig(task=TASK, ...)`: `profiles={"laptop": laptop}` |
-
-- The file is read by its path in each process that plays, so it can import what is installed, but no
-  neighbours. Each game is a new environment; the same seed and actions must give the same pictures.
-- All that the file says, but for its profiles, belongs to what a run depends on: an edited game is another
-  game, and its run needs a folder of its own. A run keeps a copy of the file, `game.py`, and an exported agent
-  too. Code that came with a folder is run only if you name it: `--task FOLDER/game.py`.
-- A mistake in the file is told with its line, and the run ends; what was recorded and learned is kept. So is a
-  picture of a wrong shape, a reward that is no finite number, or an action space that is not known. Where
-  `truncated` is true the game is cut, as by the horizon. Recording says so where every game ends with its first
-  step, or all earn the same.
-"""
-
-
 @dataclass(frozen=True)
 class Section:
     """A part of the page.
@@ -155,7 +110,7 @@ SECTIONS = (
     ),
     Section(
         "A game of your own",
-        OWN_GAME.strip(),
+        "[A game of your own](own_game.md) says what a file of yours has to hold.",
         ("wmlib.envs.adapter:Adapted", "wmlib.own:laptop", "wmlib.own:smoke"),
     ),
     Section(

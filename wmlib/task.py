@@ -137,23 +137,28 @@ class Task:
         if self.horizon is not None:
             check_counts(self, horizon=1)
         if self.env is not None:
-            makes = isinstance(self.env, str) or callable(self.env)
-            check(self, "env", makes, "a Gymnasium id, or what makes the environment")
-            check(self, "region", self.region is None or _is_region(self.region),
-                  "four whole numbers, each from 0 on: top, bottom below it, left, right of it")  # fmt: skip
-            known = set(self.keys) <= {"left", "up", "right", "down"}
-            check(self, "keys", known, "for left, up, right and down, or some of them")
-            fits = isinstance(self.name, str) and re.fullmatch(r"[\w-]+", self.name)
-            check(self, "name", bool(fits), "letters, digits, - and _ alone: folders are named after it")
-            check(self, "name", self.name not in task_names(), "another: that game comes with wmlib")
+            self._check_own()
         if self.env is None or self.digest:  # whatever is not said by now is as in the paper
             plain = {"actions": {}, "horizon": 1000, "kind": "free", "to_action": tanh}
             for name, value in (plain | {"temper": any_temper}).items():
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, value)
             check_counts(self, action_size=1)
-        check(self, "symmetric", not (self.symmetric and self.kind in ("choice", "switches")),
-              "False: a mirror can't turn the sign of a choice, or of a switch")  # fmt: skip
+        turns = self.kind not in ("choice", "switches")
+        rule = "False: a mirror can't turn the sign of a choice, or of a switch"
+        check(self, "symmetric", turns or not self.symmetric, rule)
+
+    def _check_own(self) -> None:
+        makes = isinstance(self.env, str) or callable(self.env)
+        check(self, "env", makes, "a Gymnasium id, or what makes the environment")
+        fits = self.region is None or _is_region(self.region)
+        rule = "four whole numbers from 0 on: top, bottom below it, left, right of it"
+        check(self, "region", fits, rule)
+        known = set(self.keys) <= {"left", "up", "right", "down"}
+        check(self, "keys", known, "for left, up, right and down, or some of them")
+        fits = isinstance(self.name, str) and re.fullmatch(r"[\w-]+", self.name)
+        check(self, "name", bool(fits), "letters, digits, - and _ alone: folders are named after it")
+        check(self, "name", self.name not in task_names(), "another: that game comes with wmlib")
 
     @property
     def action_size(self) -> int:

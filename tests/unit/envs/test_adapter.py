@@ -76,7 +76,8 @@ def test_pictures_are_rendered_where_observations_are_none(adapted):
     ],
 )  # fmt: skip
 def test_observations_that_are_pictures_are_taken(adapted, space, value, shape):
-    inside = f"observation_space = {space}\ndef reset(self, seed=None):\n    self.t = 0\n    return {value}, {{}}"
+    reset = f"def reset(self, seed=None):\n    self.t = 0\n    return {value}, {{}}"
+    inside = f"observation_space = {space}\n{reset}"
     picture, _ = adapted(inside=inside).reset(seed=0)
     assert picture.shape == shape and (picture == (7 if shape[0] == 16 else 0)).all()
 
@@ -132,7 +133,7 @@ STEP = "def step(self, action):\n    return np.zeros(2), {}, False, False, {{}}"
          r'mine.py: render\(\) gave NoneType; a picture is .*; make it with render_mode="rgb_array"'),
         ("def render(self):\n    return np.zeros((20, 30, 4), np.uint8)",
          r"render\(\) gave \(20, 30, 4\) uint8; a picture is \(height, width, 3\) or \(height, width\)"),
-        ("def render(self):\n    return np.zeros((20, 30, 3))", r"gave \(20, 30, 3\) float64; a picture"),
+        ("def render(self):\n    return np.zeros((20, 30, 3))", r"gave \(20, 30, 3\) float64; a"),
         ("def render(self):\n    return np.zeros((0, 30, 3), np.uint8)", r"gave \(0, 30, 3\) uint8"),
         (STEP.format("float('nan')"), r"mine.py: the reward is nan in step 1 of the game of seed 4; it"),
         (STEP.format("None"), "the reward is None in step 1 of the game of seed 4; it must be a finite"),
