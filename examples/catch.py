@@ -43,4 +43,4 @@ class Catch(Env):
         return picture
 
 
-TASK = Task("catch", actions=("left", "stay", "right"), env=Catch)
+TASK = Task("catch", actions=("left", "stay", "right"), env=Catch, horizon=12 * BALLS)

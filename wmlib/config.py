@@ -110,8 +110,9 @@ class MDNRNNConfig:
     """Whether the step size falls to zero along a half cosine."""
     clip: float = 1.0
     """Largest absolute value of an element of the gradient (the paper's clipping)."""
-    reward_weight: float = 1.0
-    """Weight of the squared error of the reward beside the NLL of z."""
+    reward_weight: float | None = 1.0
+    """Weight of the squared error of the reward beside the NLL of z. None takes one over the variance of
+    the rewards that M learns from, whatever a game's points are worth."""
     optimism_weight: float = 1.0
     """Factor on the squared error where M promises more reward than there was."""
     done_weight: float = 1.0
@@ -126,7 +127,9 @@ class MDNRNNConfig:
         check_counts(self, steps=1, batch_size=1, sequence_length=1)
         check_range(self, 1e-7, 1.0, "learning_rate")
         check_range(self, 1e-6, 1e6, "clip")
-        check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
+        check_range(self, 0.0, 1e6, "done_weight")
+        if self.reward_weight is not None:
+            check_range(self, 0.0, 1e6, "reward_weight")
         check_range(self, 0.0, 1e6, "optimism_weight")
         check_range(self, 1e-6, 1e6, "done_positive_weight")
 

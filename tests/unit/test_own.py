@@ -237,7 +237,7 @@ def test_a_run_of_ones_own_knows_its_game(own_run):
     task = find_task(str(own_run / "mine.py"))
     assert find_task(task) is task and find_task(str(own_run / "mine.py:TASK")) is task
     assert (task.name, task.kind, task.horizon, task.source) == (
-        "catch", "choice", 1000, f"{own_run / 'mine.py'}:TASK"
+        "catch", "choice", 120, f"{own_run / 'mine.py'}:TASK"
     )  # fmt: skip
     assert set(task.profiles) == {"smoke", "laptop", "tiny"} and "gymnasium" in task.packages
     agent = load_agent(own_run / "run")
@@ -345,7 +345,7 @@ def test_a_lesson_and_a_session_take_it(own_run, tmp_path, monkeypatch):
 def test_the_doctor_tries_it(own_run):
     found = [str(finding) for finding in task_findings(str(own_run / "mine.py"), frames=30)]
     assert "an action is a choice of: left, stay, right; keys: left: left, right: right" in found[0]
-    assert "cut after 1000 frames; played with gymnasium" in found[1]
+    assert "cut after 120 frames; played with gymnasium" in found[1]
     assert "30 frames of a game, still going on, earned" in found[2]
 
 
