@@ -24,6 +24,8 @@ from wmlib.config import (
     IterateConfig,
     Machine,
     MDNRNNConfig,
+    RealConfig,
+    RoundsConfig,
     RunConfig,
     VAEConfig,
     Validation,
@@ -271,7 +273,8 @@ def smoke(source: str | Task) -> RunConfig:
 def laptop(source: str | Task) -> RunConfig:
     """For a small game: from nothing in minutes on two cores, in dreams alone.
 
-    Where explorers do not get far, let V and M learn on from the agent's own games: add the stage iterate.
+    Where explorers do not get far, V and M can learn on from the agent's own games: add the stage
+    iterate.
     """
     horizon = find_task(source).horizon
     vae = VAEConfig(steps=500, batch_size=32, free_bits=1.0)
@@ -302,5 +305,11 @@ def laptop(source: str | Task) -> RunConfig:
             mdnrnn=dataclasses.replace(mdnrnn, steps=500, learning_rate=5e-4),
             dream=dream,
         ),
+        rounds=RoundsConfig(
+            horizon=max(20, horizon),
+            patience=0,
+            mdnrnn=dataclasses.replace(mdnrnn, steps=150, learning_rate=5e-4),
+        ),
+        real=RealConfig(horizon=horizon, validation=Validation(horizon=horizon)),
         evaluate=EvaluateConfig(horizon=horizon),
     )
