@@ -453,13 +453,14 @@ def _play(argv: list[str]) -> int:
         gif = PlayOptions.out.name
         raise ConfigError(f"--out: {options.out} is a folder; name a file, such as {options.out / gif}")
     ensure_writable(options.out, "--out")
+    from wmlib.runtime.log import as_points
     from wmlib.widgets.side_by_side import show_side_by_side
 
     agent = _agent_for(options, RunConfig.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
     text = (
-        f"real game: {real:.0f} points in {options.steps} frames\n"
-        f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes\n"
+        f"real game: {as_points(real)} points in {options.steps} frames\n"
+        f"its dream: {as_points(dreamt)} points in {options.steps} frames, as M believes\n"
         f"side by side: {options.out}"
     )
     why = tell(text, sys.stdout)

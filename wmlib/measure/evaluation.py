@@ -10,7 +10,7 @@ from wmlib.agent import Agent
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
-from wmlib.runtime.log import RunLog
+from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Task
@@ -35,16 +35,11 @@ class Score:
     player: str = "agent"
 
     def __str__(self) -> str:
-        mean, sd, low, high = map(as_short, (self.mean, self.sd, *self.ci95))
+        mean, sd, low, high = map(as_points, (self.mean, self.sd, *self.ci95))
         return f"{mean} ± {sd} (n = {self.n}, 95 % interval {low} to {high})"
 
     def as_dict(self) -> dict:
         return asdict(self)
-
-
-def as_short(points: float) -> str:
-    """A number of points as one reads it: whole, but with two decimals where it is below 10."""
-    return f"{points:.2f}" if 0 < abs(points) < 10 else f"{points:.0f}"
 
 
 def bootstrap_interval(
@@ -141,5 +136,5 @@ class _Bar(Listener):
 
     def _show(self, total: float) -> None:
         self.seen.append(total)
-        self.bar.set_postfix(mean=as_short(np.mean(self.seen)))
+        self.bar.set_postfix(mean=as_points(np.mean(self.seen)))
         self.bar.update()

@@ -17,11 +17,11 @@ from wmlib.config import VALIDATION_SEEDS, DreamSearch, EvaluateConfig, Machine,
 from wmlib.data.sequences import Sequences
 from wmlib.evolution.cmaes import evolve, scores_in
 from wmlib.evolution.space import SearchSpace, fitted_space
-from wmlib.measure.evaluation import Score, as_short, evaluate
+from wmlib.measure.evaluation import Score, evaluate
 from wmlib.runtime.disk import ArtifactError, alone
 from wmlib.runtime.files import as_json, load_json, save_json, save_tensors
 from wmlib.runtime.job import Job
-from wmlib.runtime.log import RunLog
+from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.worlds.record import record
 
@@ -212,7 +212,7 @@ def as_text(rows: Sequence[Row]) -> str:
     same_game = all(row.real.task == "takecover" for row in rows)
     lines = [heads + "   the paper's: dream, game" * same_game]
     for row in rows:
-        low, high = map(as_short, row.real.ci95)
+        low, high = map(as_points, row.real.ci95)
         paper = PAPER.get(row.tau) if same_game else None
         beside = f"{paper[0]:>12}, {paper[1]} ± {paper[2]}" if paper else ""
         lines.append(
@@ -223,4 +223,4 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def _spread(score: Score) -> str:
-    return f"{as_short(score.mean)} ± {as_short(score.sd)}"
+    return f"{as_points(score.mean)} ± {as_points(score.sd)}"
