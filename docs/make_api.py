@@ -119,6 +119,11 @@ SECTIONS = (
         ),
     ),
     Section(
+        "A game of your own",
+        "[A game of your own](own_game.md) says what a file of yours has to hold.",
+        ("wmlib.envs.adapter:Adapted", "wmlib.own:laptop", "wmlib.own:smoke"),
+    ),
+    Section(
         "Worlds",
         "A world takes actions and shows what a player sees. `RealWorld`, `DreamWorld` and\n"
         "`FrameWorld` have the methods of `World`, and close when a `with` block ends.",
@@ -487,7 +492,7 @@ def _is_public(node: ast.FunctionDef) -> bool:
 
 def bullet(node: ast.FunctionDef, module: str) -> list[str]:
     """A method, or a function in a list, in one line, and its notes below."""
-    if has(node, "property"):
+    if has(node, "property") or has(node, "cached_property"):
         head = f"{node.name}: {_type(node.returns)}" if node.returns else node.name
     else:
         head = _call(node.name, arguments(node), _returned(node), narrow=False)

@@ -112,8 +112,9 @@ class MDNRNNConfig:
     """Whether the step size falls to zero along a half cosine."""
     clip: float = 1.0
     """Largest absolute value of an element of the gradient (the paper's clipping)."""
-    reward_weight: float = 1.0
-    """Weight of the squared error of the reward beside the NLL of z."""
+    reward_weight: float | None = 1.0
+    """Weight of the squared error of the reward beside the NLL of z. None takes one over the variance of
+    the rewards that M learns from, whatever a game's points are worth."""
     optimism_weight: float = 1.0
     """Factor on the squared error where M promises more reward than there was."""
     done_weight: float = 1.0
@@ -128,7 +129,9 @@ class MDNRNNConfig:
         check_counts(self, steps=1, batch_size=1, sequence_length=1)
         check_range(self, 1e-7, 1.0, "learning_rate")
         check_range(self, 1e-6, 1e6, "clip")
-        check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
+        check_range(self, 0.0, 1e6, "done_weight")
+        if self.reward_weight is not None:
+            check_range(self, 0.0, 1e6, "reward_weight")
         check_range(self, 0.0, 1e6, "optimism_weight")
         check_range(self, 1e-6, 1e6, "done_positive_weight")
 
@@ -545,7 +548,7 @@ class RunConfig:
     """All that a run depends on. The same configuration on the same machine gives the same numbers."""
 
     task: str = "carracing"
-    """The game."""
+    """The game: a name, or the file of a game of yours (see `wmlib.task.find_task`)."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
     stages: tuple[StageName, ...] = (
@@ -566,8 +569,9 @@ class RunConfig:
 
     def __post_init__(self):
         task = find_task(self.task)
+        object.__setattr__(self, "task", task.source or task.name)
         players = (*task.explorers, "agent")
-        rule = f"{', '.join(task.explorers)} or agent in {self.task}"
+        rule = f"{', '.join(task.explorers)} or agent in {task.name}"
         check(self.collect, "policy", self.collect.policy in players, rule)
         check_seed(self, "seed")
         self._check_stages()
@@ -582,7 +586,7 @@ class RunConfig:
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
         check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
         kinds = [kind for kind in ("exact", "sketch", "envpool") if kind in task.games]
-        rule = f"{' or '.join(kinds)}: {self.task} has no other"
+        rule = f"{' or '.join(kinds)}: {task.name} has no other"
         check(self.machine, "backend", self.machine.backend in kinds, rule)
         knows = self.machine.backend == "sketch"
         check(self.real, "grass", not self.real.grass or knows, "0 without --machine.backend sketch")

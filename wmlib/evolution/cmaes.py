@@ -20,6 +20,7 @@ from wmlib.evolution.space import SearchSpace
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import expect
 from wmlib.runtime.job import Job
+from wmlib.runtime.log import as_points
 from wmlib.worlds.play import Jerks, play
 from wmlib.worlds.world import World
 
@@ -152,8 +153,8 @@ def evolve(
             elif judge.due(generation + 1):
                 judge.test(progress, mean(), generation + 1, job)
             _save(job, progress)
-            real = {"real": f"{progress.best_score:.0f}"} if judge else {}
-            bar.set_postfix(mean=f"{returns.mean():.0f}", **real)
+            real = {"real": as_points(progress.best_score)} if judge else {}
+            bar.set_postfix(mean=as_points(returns.mean()), **real)
             bar.update()
     if judge and not judge.due(search.generations):
         # Not kept: a search that is given more generations later has no test here.

@@ -22,6 +22,7 @@ from wmlib.evolution.space import SearchSpace
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import expect, shapes_of
 from wmlib.runtime.job import Job
+from wmlib.runtime.log import as_points
 from wmlib.task import Task
 from wmlib.training import train_mdnrnn
 from wmlib.worlds.moments import features_of, starts_of
@@ -113,8 +114,8 @@ def _play(
     frames = sum(games.lengths)
     job.log.event(job.name, number, relatives=float(returns.mean()), own=float(own), frames=frames)
     job.log.say(
-        f"round {number + 1} of {config.rounds}: C earns {own:.0f} in the game, its relatives "
-        f"{returns.mean():.0f} on average"
+        f"round {number + 1} of {config.rounds}: C earns {as_points(own)} in the game, its relatives "
+        f"{as_points(returns.mean())} on average"
     )
     return games, space
 
