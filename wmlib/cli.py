@@ -115,6 +115,8 @@ class TemperatureOptions(OnThisMachine, TableConfig):
     run_dir: Path | None = None
     """Folder of the run whose V and M are taken; by default the Doom agent that comes with this
     package."""
+    task: str | None = None
+    """The game; by default the run's own."""
     out: Path = Path("runs/temperature")
     """Folder for the controllers and the table: made if missing, gone on with if there."""
     seed: int = RunConfig.seed
@@ -231,7 +233,8 @@ def run_options(command: str, argv: Sequence[str]) -> RunOptions:
     first.add_argument("--task", default=RunConfig.task)
     known = first.parse_known_args(argv)[0]
     config = find_profile(known.profile, known.task)
-    default = RunOptions(Path("runs") / f"{known.task}-{known.profile}", known.profile, config)
+    folder = Path("runs") / f"{find_task(known.task).name}-{known.profile}"
+    default = RunOptions(folder, known.profile, config)
     return tyro.cli(RunOptions, prog=f"python -m wmlib {command}", args=argv, default=default)
 
 
@@ -257,14 +260,14 @@ def _agent_for(
     """The agent of the run, or the one that comes with the package; of the game that is asked for."""
     from wmlib.agent import load_agent
 
-    task = find_task(options.task or default).name
-    folder = options.run_dir or REFERENCE / task
+    task = find_task(options.task or default)
+    folder = options.run_dir or REFERENCE / task.name
     there = sorted(path.name for path in folder.glob("controller*.safetensors"))
     if there and controller != CONTROLLER and not (folder / controller).is_file():  # mistyped
         raise ConfigError(f"--controller: {folder} has no {controller}; it has: {', '.join(there)}")
-    agent = load_agent(folder, controller)
-    if options.task and agent.task.name != task:
-        raise ConfigError(f"--task is {task}, but the agent in {folder} plays {agent.task.name}")
+    agent = load_agent(folder, controller, task if options.task else None)
+    if task.source and agent.about["game"]["digest"] != task.digest:
+        tell(f"note: {task.source} is not as it was when the agent in {folder} learned it", sys.stderr)
     return agent
 
 
@@ -287,7 +290,8 @@ def _evaluate(argv: list[str]) -> int:
             score = evaluate_policy(
                 task, options.policy, config, options.machine, RunLog(), options.game
             )
-        return _tell_score(options, score, {"horizon": config.horizon, "game": options.game})
+        how = {"horizon": config.horizon, "game": options.game, **_own(task)}
+        return _tell_score(options, score, how)
     agent = _agent_for(options, RunConfig.task, options.controller)
     config = options.config(agent.task)
     if options.world == "real":
@@ -304,8 +308,14 @@ def _evaluate(argv: list[str]) -> int:
         "horizon": config.horizon,
         "controller": options.controller,
         "weights": digest_of_agent(agent),
+        **_own(agent.task),
     }
     return _tell_score(options, score, how)
+
+
+def _own(task: Task) -> dict[str, str]:
+    """What tells one version of a game of yours from another."""
+    return {"digest_of_game": task.digest} if task.source else {}
 
 
 def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
@@ -359,7 +369,7 @@ def _temperature(argv: list[str]) -> int:
     from wmlib.runtime.signals import stops_on_signals
 
     ensure_writable(options.out / TABLE, "--out")
-    agent = load_agent(options.run_dir or REFERENCE / "takecover")
+    agent = load_agent(options.run_dir or REFERENCE / "takecover", task=options.task)
     job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
         rows = table(agent, options, options.machine, job)
@@ -395,6 +405,8 @@ def _export(argv: list[str]) -> int:
     made_by = options.made_by or _profile_of(options.run_dir)
     made = _meant(made_by)
     task = find_task(made.task)
+    if task.source and not options.out:
+        raise ConfigError("--out: say where to; data/reference is for the games that come with wmlib")
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
     config = EvaluateConfig(options.episodes, horizon=horizon)
@@ -412,14 +424,14 @@ def _profile_of(run_dir: Path) -> str:
         ArtifactError: there is none.
     """
     from wmlib.runtime.log import RunLog
-    from wmlib.stages.folder import RunFolder
+    from wmlib.stages.folder import RunFolder, task_of_run
 
-    for task in map(find_task, task_names()):
-        for profile in task.profiles:
-            config = find_profile(profile, task.name)
+    for name in task_of_run(run_dir) or task_names():
+        for profile in find_task(name).profiles:
+            config = find_profile(profile, name)
             files = RunFolder(config, run_dir, RunLog(quiet=True))
             if all(files.is_done(stage) for stage in config.stages if stage != "evaluate"):
-                return f"python -m wmlib run --task {task.name} --profile {profile}"
+                return shlex.join(["python", "-m", "wmlib", "run", "--task", name, "--profile", profile])
     raise ArtifactError(
         f"{run_dir} is not a finished run of a profile as it stands; finish it, or say which command, "
         'with all its options, made it: --made-by "python -m wmlib run ..."'

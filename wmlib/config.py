@@ -464,7 +464,7 @@ class RunConfig:
     """All that a run depends on. The same configuration on the same machine gives the same numbers."""
 
     task: str = "carracing"
-    """The game."""
+    """The game: a name, or the file of a game of yours (see `wmlib.task.find_task`)."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
     stages: tuple[StageName, ...] = (
@@ -484,8 +484,9 @@ class RunConfig:
 
     def __post_init__(self):
         task = find_task(self.task)
+        object.__setattr__(self, "task", task.source or task.name)
         players = (*task.explorers, "agent")
-        rule = f"{', '.join(task.explorers)} or agent in {self.task}"
+        rule = f"{', '.join(task.explorers)} or agent in {task.name}"
         check(self.collect, "policy", self.collect.policy in players, rule)
         check_seed(self, "seed")
         self._check_stages()
@@ -495,7 +496,7 @@ class RunConfig:
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
         check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
         if self.machine.backend == "envpool":
-            rule = f"exact: EnvPool has no {self.task}"
+            rule = f"exact: EnvPool has no {task.name}"
             check(self.machine, "backend", "envpool" in task.games, rule)
             for stage in (self.collect, self.iterate, self.rounds, self.real):
                 rule = f"{task.horizon} or less: EnvPool stops there"

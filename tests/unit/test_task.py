@@ -26,7 +26,9 @@ def small(**more):
 
 def test_what_cannot_be_found_is_named_with_what_there_is():
     for find in (find_task, make_game, lambda name: find_profile("smoke", name)):
-        with pytest.raises(ConfigError, match=r"no task 'chess'; the tasks are: carracing, takecover$"):
+        with pytest.raises(
+            ConfigError, match=r"no task 'chess'; .*: carracing, takecover, and of yours path"
+        ):
             find("chess")
     with pytest.raises(ConfigError, match=r"no profile 'huge'; the profiles are: smoke, laptop, paper$"):
         find_profile("huge")

@@ -53,6 +53,8 @@ class ManyGames(Protocol):
     """Many games, stepped together: what `Games` and EnvPool's look-alike have in common."""
 
     lanes: int
+    cut: np.ndarray
+    """(lanes,) bool: games that, in the last step, were cut by a limit of their own."""
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray: ...
 
@@ -77,7 +79,7 @@ class Games:
     """
 
     def __init__(self, spec: GameSpec, lanes: int, workers: int):
-        self.lanes = lanes
+        self.lanes, self.cut = lanes, np.zeros(lanes, bool)
         share = np.array_split(np.arange(lanes), max(1, min(workers, lanes)))
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
         self._workers: list[GameProcess] = []
@@ -110,12 +112,19 @@ class Games:
         """
         rewards = np.zeros(self.lanes)
         terminated = np.zeros(self.lanes, bool)
+        self.cut = np.zeros(self.lanes, bool)
         for worker in self._workers:
             worker.ask_step({i: actions[i] for i in worker.lane_numbers if active[i]})
         for worker in self._workers:
-            for lane, (frame, reward, ended) in worker.answer().items():
-                self._frames[lane], rewards[lane], terminated[lane] = frame, reward, ended
+            for lane, (frame, *came) in worker.answer().items():
+                self._frames[lane] = frame
+                rewards[lane], terminated[lane], self.cut[lane] = came
         return self._frames.copy(), rewards, terminated
+
+    def describe(self) -> dict:
+        """What the first lane's game says of itself (see `wmlib.envs.adapter`)."""
+        self._workers[0].ask_about()
+        return self._workers[0].answer()[0]
 
     def close(self) -> None:
         """End all games and their processes, in some seconds at most. Ctrl-C waits until it is done."""

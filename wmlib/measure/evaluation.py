@@ -1,5 +1,6 @@
 """Scores that can be trusted: n games, mean, spread, an interval, and every single return."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -34,11 +35,16 @@ class Score:
     player: str = "agent"
 
     def __str__(self) -> str:
-        low, high = self.ci95
-        return f"{self.mean:.0f} ± {self.sd:.0f} (n = {self.n}, 95 % interval {low:.0f} to {high:.0f})"
+        mean, sd, low, high = map(as_short, (self.mean, self.sd, *self.ci95))
+        return f"{mean} ± {sd} (n = {self.n}, 95 % interval {low} to {high})"
 
     def as_dict(self) -> dict:
         return asdict(self)
+
+
+def as_short(points: float) -> str:
+    """A number of points as one reads it: whole, but with two decimals where it is below 10."""
+    return f"{points:.2f}" if 0 < abs(points) < 10 else f"{points:.0f}"
 
 
 def bootstrap_interval(
@@ -56,13 +62,19 @@ def bootstrap_interval(
 
 
 def score_of(
-    returns: np.ndarray, task: str, world: str, first_seed: int, player: str = "agent"
+    returns: np.ndarray,
+    task: str,
+    world: str,
+    first_seed: int,
+    player: str = "agent",
+    packages: Sequence[str] = (),
 ) -> Score:
+    """packages: behind the game, whose releases are told besides."""
     low, high = bootstrap_interval(returns)
     return Score(
         task, world, len(returns), first_seed, round(float(np.mean(returns)), 2),
         round(float(np.std(returns, ddof=1)), 2), (round(low, 2), round(high, 2)),
-        [round(float(r), 2) for r in returns], game_versions() | {"torch": torch.__version__},
+        [round(float(r), 2) for r in returns], game_versions(*packages) | {"torch": torch.__version__},
         player,
     )  # fmt: skip
 
@@ -88,7 +100,8 @@ def evaluate(
     """
     with _Bar(config, log) as bar:
         returns = play(world, controller, params[None], _seeds(config), observers=[bar])[0]
-    return score_of(returns, controller.task.name, name, config.first_seed)
+    task = controller.task
+    return score_of(returns, task.name, name, config.first_seed, packages=task.packages)
 
 
 def evaluate_policy(
@@ -106,7 +119,7 @@ def evaluate_policy(
         _Bar(config, log) as bar,
     ):
         returns = play_games(world, player, seeds, observers=[bar])
-    return score_of(returns, task.name, "real", config.first_seed, policy)
+    return score_of(returns, task.name, "real", config.first_seed, policy, task.packages)
 
 
 def _seeds(config: EvaluateConfig) -> np.ndarray:
@@ -128,5 +141,5 @@ class _Bar(Listener):
 
     def _show(self, total: float) -> None:
         self.seen.append(total)
-        self.bar.set_postfix(mean=f"{np.mean(self.seen):.0f}")
+        self.bar.set_postfix(mean=as_short(np.mean(self.seen)))
         self.bar.update()

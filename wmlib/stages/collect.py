@@ -54,7 +54,8 @@ def collect(
         return store
     lanes = machine.lanes_for(len(missing))
     policy = make_policy(lanes) if make_policy else task.explorer(config.policy, lanes)
-    about = {"policy": config.policy, "task": task.name, "digest": job.digest, **game_versions()}
+    about = {"policy": config.policy, "task": task.name, "digest": job.digest}
+    about |= game_versions(*task.packages)
 
     def keep(episode: Episode) -> None:
         store.add(episode, about)
@@ -68,4 +69,17 @@ def collect(
     ):
         recorder = EpisodeRecorder(world, missing, keep)
         play_games(world, PolicyPlayer(policy, missing), missing, observers=[recorder])
+    _warn(store, task, job)
     return store
+
+
+def _warn(store: EpisodeStore, task: Task, job: Job) -> None:
+    """Say where there is nothing to learn from, before time is spent on it."""
+    returns = {row["return"] for row in store.rows.values()}
+    if store.steps == len(store):
+        job.log.say(f"{job.name}: warning: every game ended with its first step")
+    elif task.predicts_reward and len(returns) == 1 < len(store):
+        job.log.say(
+            f"{job.name}: warning: every game earned {returns.pop():g}: M sees no reward that depends "
+            "on actions, and C will find none; take another explorer or longer games"
+        )

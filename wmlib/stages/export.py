@@ -19,8 +19,11 @@ from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import load_tensors, save_json, save_tensors, sha256, signature
 from wmlib.runtime.log import RunLog, each_event
+from wmlib.runtime.place import GAME
+from wmlib.runtime.source import parts_of
 from wmlib.runtime.versions import game_versions, installed_versions
 from wmlib.stages.folder import GOES_WITH, RunFolder
+from wmlib.task import Task, find_task
 
 WEIGHTS = ("vae", "mdnrnn", "dream_starts")
 """Files that are shipped in half precision. C stays as it is: it has 867 numbers, or 1,088."""
@@ -74,9 +77,11 @@ def export_run(
             about["made_from"] = {**about["made_from"], **origin}
             save_tensors(new / f"{name}.safetensors", tensors, about)
             shipped[name] = signature(new / f"{name}.safetensors")
+        if files.task.source:
+            shutil.copyfile(run / GAME, new / GAME)
         scores = {}
         for name in controllers:
-            score = _score(new, f"{name}.safetensors", config, game, machine)
+            score = _score(new, f"{name}.safetensors", files.task, config, game, machine)
             save_json(new / f"{SCORES[name]}.json", {**score.as_dict(), "made_from": shipped})
             scores[name] = score
         save_json(
@@ -101,6 +106,7 @@ def _in_place_of(out: Path) -> Iterator[Path]:
     """A new folder beside `out`, which takes its place at the end, or vanishes if something fails."""
     new, old = (out.parent / f".{out.name}.{os.getpid()}{end}" for end in ("", ".old"))
     replaced = {f"{name}.safetensors" for name in SCORES} | {f"{name}.json" for name in SCORES.values()}
+    replaced.add(GAME)
     try:
         new.mkdir(parents=True)
         yield new
@@ -124,9 +130,14 @@ def _in_place_of(out: Path) -> Iterator[Path]:
 
 
 def _score(
-    folder: Path, controller: str, config: EvaluateConfig, game: GameKind, machine: Machine
+    folder: Path,
+    controller: str,
+    task: Task,
+    config: EvaluateConfig,
+    game: GameKind,
+    machine: Machine,
 ) -> Score:
-    agent = load_agent(folder, controller)
+    agent = load_agent(folder, controller, task)
     with agent.real(config.episodes, machine, config.horizon, game) as world:
         return evaluate(world, agent.controller, agent.params, config, RunLog())
 
@@ -142,9 +153,15 @@ def _manifest(
 ) -> dict:
     files = [f"{name}.safetensors" for name in names]
     summary = ("n", "first_seed", "mean", "sd", "ci95")
+    task, config = find_task(made.task), asdict(made)
+    if task.source:  # where it lay here is nobody's business
+        path, name = parts_of(task.source)
+        files.append(GAME)
+        config["task"] = f"{GAME}:{name}"
+        command = command.replace(str(path), GAME)
     return {
         "command": command,
-        "config": asdict(made),
+        "config": config,
         "wall_seconds": wall_seconds(each_event(run)),
         "machine": {
             "processor": _processor(),
@@ -152,7 +169,7 @@ def _manifest(
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "versions": game_versions() | installed_versions(_MADE_WITH),
+        "versions": game_versions(*task.packages) | installed_versions(_MADE_WITH),
         "game": game,
         "scores": {name: {key: asdict(score)[key] for key in summary} for name, score in scores.items()},
         "sha256": {name: sha256(out / name) for name in files},

@@ -79,7 +79,8 @@ class Pipeline:
     def _collect(self) -> Work:
         config, explorer, digest = self.config.collect, None, ""
         if config.policy == "agent":
-            agent = load_agent(Path(config.agent) if config.agent else REFERENCE / self.task.name)
+            folder = Path(config.agent) if config.agent else REFERENCE / self.task.name
+            agent = load_agent(folder, task=self.task)
             explorer = functools.partial(agent.explorer, noise=config.noise)
             digest = self.files.digest("collect", "", agent.about["sha256"])
         job = self.files.job("collect", self.files.episodes, digest)

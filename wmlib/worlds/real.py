@@ -48,7 +48,7 @@ class FrameWorld(Lanes):
                 "an action is not a finite number: the weights of V, M or C have diverged or are damaged"
             )
         self.frames, rewards, terminated = self.games.step(actions, active)
-        truncated = self._advance(active, terminated)
+        truncated = self._advance(active, terminated, self.games.cut)
         return self.frames, rewards, terminated, truncated, {}
 
     def pictures(self) -> np.ndarray:

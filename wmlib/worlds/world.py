@@ -91,9 +91,12 @@ class Lanes:
         self._over[lanes] = False
         self._t[lanes] = 0
 
-    def _advance(self, active: np.ndarray, terminated: np.ndarray) -> np.ndarray:
-        """Count the step of the active lanes. Returns those that the horizon cuts."""
+    def _advance(
+        self, active: np.ndarray, terminated: np.ndarray, cut: np.ndarray | bool = False
+    ) -> np.ndarray:
+        """Count the step of the active lanes. Returns those that are cut, by the horizon or, as `cut`
+        says, by the game itself."""
         self._t += active
-        truncated = active & ~terminated & (self._t >= self.horizon)
+        truncated = active & ~terminated & ((self._t >= self.horizon) | cut)
         self._over |= terminated | truncated
         return truncated

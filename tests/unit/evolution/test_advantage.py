@@ -62,9 +62,10 @@ def test_without_luck_the_worth_is_what_m_foretells_of_each_action(name):
     expected = []
     for k in range(task.action_size):
         worth = {}
-        for choice in (-1.0, 0.0, 1.0):
-            actions = torch.zeros(3, LOOK, task.action_size)
-            actions[:, :, k] = choice
+        low, high = (torch.tensor(each, dtype=torch.float32) for each in task.bounds)
+        for name, choice in {"least": low, "middle": (low + high) / 2, "most": high}.items():
+            actions = ((low + high) / 2).expand(3, LOOK, -1).clone()
+            actions[:, :, k] = choice[k]
             state = at.h[None], at.c[None]
             with torch.inference_mode():
                 told, _ = mdnrnn(torch.zeros(3, LOOK, task.z_size), actions, state, torch.zeros(3, LOOK))
@@ -73,8 +74,9 @@ def test_without_luck_the_worth_is_what_m_foretells_of_each_action(name):
             else:
                 p = told.done_logit.sigmoid()
                 value = -(p / 10) / (p / 10 + 1 - p)  # odds ten times too high
-            worth[choice] = value.view(3, LOOK // SPAN, SPAN).sum(2)
-        expected += [worth[1.0] - worth[-1.0], worth[0.0] - (worth[-1.0] + worth[1.0]) / 2]
+            worth[name] = value.view(3, LOOK // SPAN, SPAN).sum(2)
+        least, middle, most = worth.values()
+        expected += [most - least, middle - (least + most) / 2]
     expected = torch.cat(expected, 1)
     assert expected.abs().max() > 0.05
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
