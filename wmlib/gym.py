@@ -20,7 +20,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Discrete, MultiBinary, Space
 from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -31,6 +31,7 @@ from wmlib.config import VALIDATION_SEEDS, End, Machine, Precision
 from wmlib.envs.errors import GameError
 from wmlib.envs.games import GameKind
 from wmlib.runtime.fields import HIGHEST_SEED, check, check_counts, check_taus
+from wmlib.task import Task
 from wmlib.vae import to_frames
 from wmlib.worlds.dream import DreamWorld
 from wmlib.worlds.perception import CHUNK
@@ -46,8 +47,9 @@ Observation = Literal["features", "pictures"]
 class WorldVectorEnv(VectorEnv):
     """The lanes of a world as a vector environment.
 
-    Actions are the game's, (lanes, A); what lies outside of its ranges is taken as their nearest end, so
-    that M is never asked what no game could tell. Ends and cuts, and what becomes of lanes that are
+    Actions are the game's: numbers (lanes, A), the number of a choice (lanes,), or switches (lanes, A).
+    What lies outside of the ranges is taken as their nearest end, so that M is never asked what no game
+    could tell. Ends and cuts, and what becomes of lanes that are
     over, are as in Gymnasium's own `SyncVectorEnv`, in all modes of autoreset; with the same seeds,
     lanes go through the same games as there.
 
@@ -71,8 +73,7 @@ class WorldVectorEnv(VectorEnv):
         check(self, "observation", observation in get_args(Observation), "features or pictures")
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        low, high = np.array(list(agent.task.actions.values()), np.float32).T
-        self.single_action_space = Box(low, high)
+        self.single_action_space = action_space(agent.task)
         if observation == "pictures":
             self.single_observation_space = Box(0, 255, (64, 64, 3), np.uint8)
         else:
@@ -115,7 +116,7 @@ class WorldVectorEnv(VectorEnv):
         """One step of all lanes.
 
         Args:
-            actions: (lanes, A), in the game's units.
+            actions: (lanes, A), in the game's units; or (lanes,) whole numbers, where it is a choice.
 
         Returns:
             what is seen then; rewards (lanes,) float64; terminated and truncated, (lanes,) bool each;
@@ -174,13 +175,17 @@ class WorldVectorEnv(VectorEnv):
             raise ResetNeeded(f"these lanes must be reset before anything else: {lanes}")
 
     def _taken(self, actions: np.ndarray) -> Tensor:
-        """The actions as the world takes them."""
-        actions, space = np.asarray(actions, np.float32), self.action_space
+        """The actions as the world takes them, (lanes, A)."""
+        actions, space, task = np.asarray(actions), self.action_space, self.agent.task
         if actions.shape != space.shape:
             raise ValueError(f"actions are of shape {actions.shape}; they must be of {space.shape}")
+        if task.kind == "choice":
+            if not space.contains(actions):
+                raise ValueError(f"a choice is a whole number from 0 to {task.action_size - 1}")
+            actions = np.eye(task.action_size)[actions]
         if not np.isfinite(actions).all():
             raise ValueError("an action is not a finite number")
-        return torch.from_numpy(np.clip(actions, space.low, space.high))
+        return torch.from_numpy(task.nearest(actions))
 
     def _see(self, features: Tensor) -> np.ndarray:
         if self.observation == "features":
@@ -305,7 +310,7 @@ class WorldEnv(gymnasium.Env):
         return seen[0], infos
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """One step. action: (A,), in the game's units.
+        """One step. action: (A,), in the game's units; or a whole number, where it is a choice.
 
         Raises:
             ResetNeeded: it is over, or has not begun.
@@ -334,6 +339,16 @@ class RealEnv(WorldEnv):
 
     def __init__(self, **options):
         super().__init__(RealVectorEnv(1, autoreset_mode=AutoresetMode.DISABLED, **options))
+
+
+def action_space(task: Task) -> Space:
+    """The actions of a task's game, in Gymnasium's words."""
+    if task.kind == "choice":
+        return Discrete(task.action_size)
+    if task.kind == "switches":
+        return MultiBinary(task.action_size)
+    low, high = task.bounds
+    return Box(low.astype(np.float32), high.astype(np.float32))
 
 
 def seed_of_game(chance: np.random.Generator, seed: int | None) -> int:

@@ -1,5 +1,6 @@
 """The environments: what Gymnasium and Stable-Baselines3 ask of one, and that no step is made up."""
 
+import dataclasses
 import re
 import sys
 import types
@@ -11,6 +12,7 @@ import pytest
 import torch
 from gymnasium import wrappers
 from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete, MultiBinary
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -271,6 +273,29 @@ def test_an_action_outside_is_the_nearest_inside_and_nonsense_is_refused(agent):
         env.step(np.full((2, 3), np.nan))
     with pytest.raises(ValueError, match=r"of shape \(3,\); they must be of \(2, 3\)"):
         env.step(np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "action", "numbers", "nonsense"),
+    [
+        ("choice", Discrete(3), np.int64(2), [0.0, 0.0, 1.0], 3),
+        ("switches", MultiBinary(3), np.array([1, 0, 1], np.int8), [1.0, 0.0, 1.0], [1, 0]),
+    ],
+)
+def test_actions_are_the_games_own_kind(agent, starts, kind, space, action, numbers, nonsense):
+    task = dataclasses.replace(agent.task, actions=dict.fromkeys("abc", (0.0, 1.0)), kind=kind)
+    agent.mdnrnn.task = task
+    agent = dataclasses.replace(agent, task=task)
+    env, world = DreamEnv(agent=agent), agent.dream(1)
+    assert env.action_space == space
+    env.reset(seed=4), world.reset(seed=[4])
+    assert (env.step(action)[0] == world.step(torch.tensor([numbers]))[0][0].numpy()).all()
+    with pytest.raises(ValueError, match=r"must be of \(1, 3\)|a whole number from 0 to 2"):
+        env.step(nonsense)
+    many = DreamVectorEnv(2, agent=agent)
+    many.reset(seed=4)
+    many.step(many.action_space.sample())
+    check_by_both(gymnasium.make(DREAM, agent=agent))
 
 
 def test_what_is_over_or_has_not_begun_must_be_reset(agent):
