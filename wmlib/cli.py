@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from wmlib.config import (
+    REPORTING_SEEDS,
     End,
     EvaluateConfig,
     FidelityConfig,
@@ -25,8 +26,8 @@ from wmlib.config import (
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable
-from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
-from wmlib.runtime.files import REFERENCE, as_json, save_json
+from wmlib.runtime.fields import ConfigError, check, check_counts, check_seed, check_taus
+from wmlib.runtime.files import REFERENCE, as_json, load_json, save_json
 from wmlib.runtime.place import CHECKOUT
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
@@ -78,8 +79,9 @@ class EvaluateOptions(OnThisMachine):
     """The game itself, or M's dream of it."""
     episodes: int = EvaluateConfig.episodes
     """Games to play."""
-    first_seed: int = EvaluateConfig.first_seed
-    """The first game's seed; the others follow."""
+    first_seed: int | None = None
+    """The first game's seed; the others follow. By default that of the score that was shipped with the
+    agent; of others 2,000,000."""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
     policy: str = "agent"
@@ -103,9 +105,11 @@ class EvaluateOptions(OnThisMachine):
         check_scored_games(self)
         check_taus(self, "tau")
 
-    def config(self, task: Task) -> EvaluateConfig:
+    def config(self, task: Task, first_seed: int = EvaluateConfig.first_seed) -> EvaluateConfig:
+        """first_seed: where none was asked for."""
         horizon = task.horizon if self.horizon is None else self.horizon
-        return EvaluateConfig(self.episodes, self.first_seed, horizon)
+        first_seed = first_seed if self.first_seed is None else self.first_seed
+        return EvaluateConfig(self.episodes, first_seed, horizon)
 
 
 @dataclass(frozen=True)
@@ -176,10 +180,24 @@ class ExportOptions(OnThisMachine):
     checked against what the run's stages recorded. By default that of the profile that fits."""
     episodes: int = EvaluateConfig.episodes
     """Games for each score."""
+    dream_episodes: int | None = None
+    """Games for the score of the controller that learned in dreams alone; by default as many."""
+    first_seed: int = EvaluateConfig.first_seed
+    """Where the seeds of the scores begin. Take those on which nothing was ever scored before."""
+    check: bool = False
+    """Score a second time, on seeds that follow: do both scores agree?"""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
     game: Literal["stock", "exact"] = "stock"
     """The library's own class, or ours: faster, with the same pixels and scores."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_scored_games(self)
+        enough = self.dream_episodes is None or self.dream_episodes >= 2
+        check(self, "dream_episodes", enough, "2 or more: a single game is an anecdote")
+        reporting = self.first_seed >= REPORTING_SEEDS
+        check(self, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
 
 
 def run_command(command: str, argv: Sequence[str]) -> int:
@@ -293,7 +311,7 @@ def _evaluate(argv: list[str]) -> int:
         how = {"horizon": config.horizon, "game": options.game, **_own(task)}
         return _tell_score(options, score, how)
     agent = _agent_for(options, RunConfig.task, options.controller)
-    config = options.config(agent.task)
+    config = options.config(agent.task, _scored_from(options, agent))
     if options.world == "real":
         world = agent.real(config.episodes, options.machine, config.horizon, options.game)
     else:
@@ -311,6 +329,14 @@ def _evaluate(argv: list[str]) -> int:
         **_own(agent.task),
     }
     return _tell_score(options, score, how)
+
+
+def _scored_from(options: EvaluateOptions, agent: "Agent") -> int:
+    """The first seed of the score that was shipped with the agent; of others the first of all."""
+    path = (options.run_dir or REFERENCE / agent.task.name) / "manifest.json"
+    scores = load_json(path, "export the run again").get("scores", {}) if path.exists() else {}
+    of_it = scores.get(Path(options.controller).stem, {}) if isinstance(scores, dict) else {}
+    return of_it.get("first_seed", EvaluateConfig.first_seed)
 
 
 def _own(task: Task) -> dict[str, str]:
@@ -398,7 +424,7 @@ def _export(argv: list[str]) -> int:
     if not options.out and not CHECKOUT:
         raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     from wmlib.runtime.signals import stops_on_signals
-    from wmlib.stages.export import export_run
+    from wmlib.stages.export import Scoring, export_run
 
     if options.out:
         ensure_writable(options.out / "manifest.json", "--out")
@@ -409,9 +435,10 @@ def _export(argv: list[str]) -> int:
         raise ConfigError("--out: say where to; data/reference is for the games that come with wmlib")
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
-    config = EvaluateConfig(options.episodes, horizon=horizon)
+    config = EvaluateConfig(options.episodes, options.first_seed, horizon)
+    plan = Scoring(config, options.dream_episodes or options.episodes, options.check, options.game)
     with stops_on_signals():
-        scores = export_run(options.run_dir, out, made_by, made, config, options.game, options.machine)
+        scores = export_run(options.run_dir, out, made_by, made, plan, options.machine)
     text = "\n".join(f"{name}: {score}" for name, score in scores.items())
     why = tell(text, sys.stdout)
     return _tell_instead(text, why, out) if why else 0

@@ -419,7 +419,8 @@ def check_scored_games(config: object) -> None:
     check_counts(config, episodes=1)
     # Two episodes or more give a spread; one would be an anecdote.
     check(config, "episodes", config.episodes >= 2, "2 or more: a single game is an anecdote")
-    check_seed(config, "first_seed", config.episodes)
+    if config.first_seed is not None:
+        check_seed(config, "first_seed", config.episodes)
 
 
 @dataclass(frozen=True)
