@@ -157,5 +157,5 @@ export class Clock {
   get rate() { return this.times.length < 8 ? 0 : (1000 * (this.times.length - 1)) / (this.times.at(-1) - this.times[0]); }
 }
 
-/** Numbers as words: signs that line up, and thousands apart. */
-export const points = (value) => Math.round(value).toLocaleString("en");
+/** A whole number as text, with a true minus. */
+export const points = (value) => Math.round(value).toLocaleString("en").replace("-", "−");

@@ -3,6 +3,8 @@
 import { Dream } from "../world.js";
 import { Clock, Screen, make, points, slide } from "../ui.js";
 
+const FAST = 8; // steps from picture to picture, for those who want to see how it ends
+
 export class Cheat {
   constructor(section) {
     const find = (selector) => section.querySelector(selector);
@@ -11,6 +13,7 @@ export class Cheat {
     this.clock = new Clock(section, () => this.step());
     this.clock.before = () => { if (this.sides.every(({ dream }) => dream.over[0])) this.reset(); };
     find(".reset").onclick = () => this.reset();
+    find(".fast").onclick = () => find(".fast").setAttribute("aria-pressed", find(".fast").getAttribute("aria-pressed") !== "true");
   }
 
   open(world) {
@@ -45,7 +48,8 @@ export class Cheat {
   step() {
     for (const { dream, tau } of this.sides) {
       dream.tau = tau.value;
-      if (!dream.over[0]) dream.step(this.world.drivers[this.driver.file]);
+      const steps = this.find(".fast").getAttribute("aria-pressed") === "true" ? FAST : 1;
+      for (let n = 0; n < steps && !dream.over[0]; n++) dream.step(this.world.drivers[this.driver.file]);
     }
     this.show();
     if (this.sides.every(({ dream }) => dream.over[0])) this.clock.stop();

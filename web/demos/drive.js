@@ -46,7 +46,8 @@ export class Drive {
     this.find(".driver").hidden = this.find(".pad").hidden = !this.canDrive;
     this.find(".pad").replaceChildren(...(this.canDrive ? about.keys.map(({ name, does }) => this.padButton(name, does)) : []));
     this.find(".points-name").textContent = about.reward ? "points promised" : "frames survived";
-    this.find(".actions").replaceChildren(...about.actions.map(({ name, least, most }) => make("label", {}, {}, name, make("meter", { min: least, max: most }, { "aria-label": name }))));
+    this.find(".actions").replaceChildren(...about.actions.map(({ name, least, most }) => make("p", {}, {}, make("span", {}, {}, name), make("span", { className: "bar-track" }, {}, make("i")), make("output"))));
+    this.bars = [...this.find(".actions").children].map((row, a) => ({ bar: row.querySelector("i"), output: row.querySelector("output"), ...about.actions[a] }));
     key(this.find(".key"), [...(about.reward ? [["blue", "the reward M foretells"]] : []), ...(about.done ? [["orange", "how likely it holds the end"]] : [])]);
     this.choose("agent");
     this.reset();
@@ -146,9 +147,11 @@ export class Drive {
     this.find(".frame").textContent = points(dream.t);
     this.find(".points").textContent = points(dream.total[0]);
     this.find(".speed").textContent = this.clock.rate ? this.clock.rate.toFixed(0) : "–";
-    this.find(".actions").querySelectorAll("meter").forEach((meter, a) => {
-      meter.value = dream.action[a];
-      meter.title = dream.action[a].toFixed(2);
+    this.bars.forEach(({ bar, output, least, most }, a) => { // from zero, where there is a zero
+      const share = (value) => (value - least) / (most - least), zero = share(Math.max(least, Math.min(most, 0))), at = share(dream.action[a]);
+      bar.style.setProperty("--from", Math.min(zero, at));
+      bar.style.setProperty("--to", Math.max(zero, at));
+      output.textContent = dream.action[a].toFixed(2).replace("-", "−");
     });
     if (dream.t % 30 === 0 || !this.clock.running) this.screen.say(`the dream, frame ${dream.t}: ${world.about.actions.map(({ name }, a) => `${name} ${dream.action[a].toFixed(2)}`).join(", ")}`);
     this.strip.paint();

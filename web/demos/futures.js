@@ -1,7 +1,7 @@
 // Sixteen futures of one moment.
 
 import { Dream } from "../world.js";
-import { Screen, make, slide } from "../ui.js";
+import { Screen, make, points, slide } from "../ui.js";
 
 const LANES = 16, STEPS = 60, BETWEEN = 2; // steps in all, and from picture to picture: painting is what takes time
 
@@ -14,31 +14,34 @@ export class Futures {
     find(".tiles").replaceChildren(...this.tiles.map((tile) => tile.canvas));
     find(".go").onclick = () => this.go();
     // The moment may have moved on while the reader was elsewhere.
-    new IntersectionObserver(([entry]) => { if (entry.isIntersecting && !this.busy && this.world) this.show(); }).observe(section);
+    new IntersectionObserver(([entry]) => { if (entry.isIntersecting && this.world && this.moment !== this.now()) this.show(); }).observe(section);
   }
 
   open(world) {
     this.world = world;
     this.dream = new Dream(world.mdnrnn, LANES);
-    this.busy = false;
-    this.run++;
     this.show();
   }
 
+  /** What tells one moment of the dream above from another. */
+  now() { return `${this.drive.seed}, ${this.drive.dream.t}`; }
+
   /** The moment itself, sixteen times. */
   show() {
+    this.run++; // whatever was going on is of another moment
+    this.moment = this.now();
+    this.find(".said").textContent = "";
     const pixels = this.world.decoder.paint(this.drive.dream.z);
     this.tiles.forEach((tile) => { tile.show(pixels); tile.dim(false); });
   }
 
   go() {
-    const { dream, drive, world } = this, mine = ++this.run;
+    const { dream, drive, world } = this;
     drive.clock.stop();
-    this.busy = true;
     dream.reset(drive.dream.z, Math.floor(Math.random() * 2 ** 31), drive.dream);
     dream.tau = this.tau.value;
     this.show();
-    this.find(".said").textContent = "";
+    const mine = this.run;
     let steps = 0;
     const next = () => {
       if (mine !== this.run) return;
@@ -55,9 +58,8 @@ export class Futures {
 
   end(steps) {
     const { dream, world } = this, ended = dream.ended.filter((t) => t >= 0 && t < world.about.horizon).length;
-    this.busy = false;
-    const points = [...dream.total].map(Math.round), range = world.about.reward ? ` They were promised ${Math.min(...points)} to ${Math.max(...points)} points.` : "";
-    this.find(".said").textContent = `${steps} frames on, ${ended || "none"} of sixteen ${ended === 1 ? "has" : "have"} come to an end.${range}`;
+    const range = world.about.reward ? ` They were promised ${points(Math.min(...dream.total))} to ${points(Math.max(...dream.total))} points.` : "";
+    this.find(".said").textContent = `${steps} frames on: ${ended ? `${ended} of sixteen ended on the way` : "all sixteen go on"}.${range}`;
     this.tiles.forEach((tile, l) => tile.say(`future ${l + 1}${dream.over[l] ? `, over at frame ${dream.ended[l]}` : ""}`));
   }
 }

@@ -52,6 +52,7 @@ export class Mixture {
       const text = `curve ${k + 1}: ${(100 * pi[k]).toFixed(0)} %, at ${mu[k].toFixed(2)}`;
       tile.say(`the next picture if z[${i}] were ${mu[k].toFixed(2)}`);
       tile.canvas.nextElementSibling.textContent = text;
+      tile.canvas.parentElement.classList.toggle("unlikely", pi[k] < 0.01);
     });
     const mean = this.drawn.reduce((a, b) => a + b) / DRAWS, spread = Math.sqrt(this.drawn.reduce((sum, x) => sum + (x - mean) ** 2, 0) / DRAWS);
     this.find(".said").textContent = `At τ = ${tau.toFixed(2)}, ${DRAWS} draws of z[${i}] lie at ${mean.toFixed(2)} ± ${spread.toFixed(2)}.`;
@@ -61,7 +62,8 @@ export class Mixture {
 
   draw(context, width, height, { line: grey, blue, orange, faint, ink }) {
     if (!this.curves) return;
-    const { pi, mu, sigma } = this.curves, widest = Math.max(...sigma), low = Math.min(...mu) - 3 * widest, high = Math.max(...mu) + 3 * widest;
+    const { pi, mu, sigma } = this.curves, shown = [...mu.keys()].filter((k) => pi[k] > 0.01); // the others would only make the picture wider
+    const low = Math.min(...shown.map((k) => mu[k] - 3.5 * sigma[k])), high = Math.max(...shown.map((k) => mu[k] + 3.5 * sigma[k]));
     const floor = height - 34, x = (value) => ((value - low) / (high - low)) * width, value = (p) => low + (p / width) * (high - low);
     const bell = (v, k) => (pi[k] / sigma[k]) * Math.exp(-0.5 * ((v - mu[k]) / sigma[k]) ** 2);
     const places = Array.from({ length: Math.floor(width) }, (_, p) => value(p)), curves = mu.map((_, k) => places.map((v) => bell(v, k))), sum = places.map((_, p) => curves.reduce((s, curve) => s + curve[p], 0));

@@ -249,7 +249,7 @@ def _drivers(
         file = Path(controller_file(row.tau)).stem
         params[f"C.{file}"] = _params(table / controller_file(row.tau), agent)
         known = {"promise": _short(asdict(row.dream)) | {"tau": row.tau}, "paid": _short(asdict(row.real))}
-        title = f"learned in dreams of τ = {row.tau:g}"
+        title = f"learned at τ = {row.tau:g}"
         drivers.append({"file": file, "title": title, "tau": row.tau} | known | _shape(agent))
     return drivers, params
 
