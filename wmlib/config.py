@@ -394,7 +394,7 @@ class WebConfig:
         check_counts(self, steps=2, dreams=2)
         check_seed(self, "seed")
         plain = self.name.replace("-", "").replace("_", "").replace(".", "")
-        check(self, "name", not self.name or plain.isalnum() and plain.isascii(), "letters and digits")
+        check(self, "name", not self.name or (plain.isalnum() and plain.isascii()), "letters and digits")
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ export class Drive {
     this.tau = slide(section, "tau");
     find(".step").onclick = () => { this.clock.stop(); this.step(); };
     find(".reset").onclick = () => this.reset();
-    section.querySelectorAll("[name=driver]").forEach((input) => { input.onchange = () => this.took(input.value); });
+    section.querySelectorAll("[name=driver]").forEach((input) => { input.onchange = () => { this.took(input.value); if (input.value === "you") find(".stage").focus({ preventScroll: true }); }; });
     this.listen(find(".stage"));
   }
 
   listen(stage) {
     stage.onkeydown = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".pad")) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || (event.key === " " && event.target !== stage)) return;
       const name = KEYS[event.key], act = { " ": () => this.clock.button.click(), ".": () => this.find(".step").click(), r: () => this.reset() }[event.key.toLowerCase()];
       if (this.hands?.names.includes(name)) this.hold(name, true, event.repeat);
       else if (!act) return;
@@ -32,7 +32,7 @@ export class Drive {
       event.preventDefault();
     };
     stage.onkeyup = (event) => this.hold(KEYS[event.key], false);
-    stage.onblur = () => this.letGo();
+    stage.addEventListener("focusout", (event) => { if (!stage.contains(event.relatedTarget)) this.letGo(); });
     addEventListener("blur", () => this.letGo());
     this.screen.canvas.onpointerdown = () => stage.focus({ preventScroll: true });
   }
@@ -56,6 +56,7 @@ export class Drive {
 
   padButton(name, does) {
     const button = make("button", { type: "button", className: name }, { "aria-label": `hold to ${does}` }, make("b", {}, { "aria-hidden": "true" }, SIGNS[name]), make("span", {}, {}, does));
+    button.onmousedown = (event) => event.preventDefault(); // the focus stays where it is, and with it the keys
     button.onpointerdown = (event) => { button.setPointerCapture(event.pointerId); this.hold(name, true); };
     button.onpointerup = button.onpointercancel = button.onlostpointercapture = button.onblur = () => this.hold(name, false);
     button.onkeydown = (event) => { if ([" ", "Enter"].includes(event.key)) { event.preventDefault(); this.hold(name, true, event.repeat); } };
@@ -86,7 +87,6 @@ export class Drive {
   took(driver) {
     this.driver = driver;
     this.drove ||= driver === "you";
-    if (driver === "you") this.find(".stage").focus({ preventScroll: true });
     this.say(driver === "you" ? "You have the wheel: arrow keys, or the buttons below the picture." : "The agent drives. Press an arrow key to take the wheel.");
   }
 
@@ -113,6 +113,12 @@ export class Drive {
     this.show();
     if (dream.over[0]) this.end();
     return undefined;
+  }
+
+  /** So many steps at once, unseen. */
+  ahead(steps) {
+    for (let n = 0; n < steps && !this.dream.over[0]; n++) this.dream.step(this.world.drivers.controller);
+    this.show();
   }
 
   end() {

@@ -109,7 +109,9 @@ def export_web(
 
 def _games(out: Path) -> dict[str, object]:
     """The games that lie in a folder, and what the page calls them."""
-    worlds = {path.parent.name: load_tensors(path)[1] for path in sorted(out.glob("*/world.safetensors"))}
+    worlds = {
+        path.parent.name: load_tensors(path)[1] for path in sorted(out.glob("*/world.safetensors"))
+    }
     titles = {name: about.get("title", name) for name, about in worlds.items()}
     return {"format": FORMAT, "games": list(titles), "titles": titles}
 
@@ -125,7 +127,9 @@ def folded_decoder(vae: VAE) -> dict[str, Tensor]:
     kernel = layer.weight.double()  # (1024, 128, 5, 5)
     weight = torch.einsum("fdij,fz->ijdz", kernel, vae.from_z.weight.double()).flatten(0, 2)
     bias = torch.einsum("fdij,f->ijd", kernel, vae.from_z.bias.double()) + layer.bias.double()
-    rest = {k: v for k, v in state.items() if k.startswith("decoder.") and not k.startswith("decoder.0.")}
+    rest = {
+        k: v for k, v in state.items() if k.startswith("decoder.") and not k.startswith("decoder.0.")
+    }
     folded = {"decoder.first.weight": weight.float(), "decoder.first.bias": bias.flatten().float()}
     return {key: value.detach() for key, value in (folded | rest).items()}
 
@@ -248,7 +252,10 @@ def _drivers(
     for row in read_table(table)[0] if table else ():
         file = Path(controller_file(row.tau)).stem
         params[f"C.{file}"] = _params(table / controller_file(row.tau), agent)
-        known = {"promise": _short(asdict(row.dream)) | {"tau": row.tau}, "paid": _short(asdict(row.real))}
+        known = {
+            "promise": _short(asdict(row.dream)) | {"tau": row.tau},
+            "paid": _short(asdict(row.real)),
+        }
         title = f"learned at τ = {row.tau:g}"
         drivers.append({"file": file, "title": title, "tau": row.tau} | known | _shape(agent))
     return drivers, params
