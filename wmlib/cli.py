@@ -190,8 +190,9 @@ class ExportWebOptions(WebConfig):
     run_dir: Path | None = None
     """Folder of the run; by default the agent that comes with this package."""
     table: Path | None = None
-    """Folder of a temperature table of this agent (python -m wmlib temperature): its controllers are taken
-    along, with what they were promised and what the game paid. By default the run's own, if it has one."""
+    """Folder of a temperature table of this agent (python -m wmlib temperature): its controllers are
+    shown too, with what they were promised and what the game paid. By default the run's own, if it has
+    one."""
     out: Path = Path("web/data")
     """Where the page looks for games: each gets a folder of its own there."""
 

@@ -55,7 +55,7 @@ class Chromium:
     """A tab with the words of `firefox.Firefox`."""
 
     def __init__(self, page: Page):
-        self.page = page
+        self.page, self.session = page, page.context.new_cdp_session(page)
         self.errors: list[str] = []
         self.failed: list[str] = []
         page.on(
@@ -76,9 +76,8 @@ class Chromium:
 
     def touch(self, x: int, y: int, down: bool) -> None:
         point = [{"x": x, "y": y}] if down else []
-        session = self.page.context.new_cdp_session(self.page)
         kind = "touchStart" if down else "touchEnd"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": point})
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": point})
 
 
 @torch.inference_mode()

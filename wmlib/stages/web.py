@@ -43,7 +43,7 @@ _OTHERS = {"controller_dream": "the agent, after dreams alone"}
 def export_web(
     agent: Agent, folder: Path, out: Path, config: WebConfig, table: Path | None, log: RunLog
 ) -> dict[str, int]:
-    """Write what the page needs of an agent to a folder of its own in `out`, and the list of games there.
+    """Write what the page needs of an agent to a folder of its own in `out`, and the list of games.
 
     The weights are rounded to half precision; C is not.
 
