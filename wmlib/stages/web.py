@@ -242,9 +242,12 @@ def _drivers(
     drivers = [_driver(agent, "controller", "the agent", promise, folder / "score.json")]
     params = {"C.controller": agent.params}
     for file, title in _OTHERS.items():
-        if not (folder / f"{file}.safetensors").is_file():
+        path = folder / f"{file}.safetensors"
+        if not path.is_file() or not _fits(
+            load_tensors(path)[1], agent
+        ):  # a run has it with an earlier M
             continue
-        other = replace(agent, params=_params(folder / f"{file}.safetensors", agent))
+        other = replace(agent, params=_params(path, agent))
         scored = folder / f"{file.replace('controller', 'score')}.json"
         drivers.append(_driver(other, file, title, promise, scored))
         params[f"C.{file}"] = other.params
@@ -284,12 +287,17 @@ def _short(score: dict) -> dict[str, float]:
     return {key: score[key] for key in ("mean", "sd", "n")}
 
 
+def _fits(about: dict, agent: Agent) -> bool:
+    """Whether a controller that says this of itself belongs to the agent's V and M."""
+    ours, theirs = (each.get("made_from", {}) for each in (agent.about, about))
+    return all(ours.get(kind) == theirs.get(kind) for kind in ("vae", "mdnrnn"))
+
+
 def _params(path: Path, agent: Agent) -> Tensor:
     """The numbers of another controller, if it belongs to this agent's V and M."""
     remedy = "make it again, with the weights that the agent has now"
     tensors, about = load_tensors(path, remedy)
-    origin = [each.get("made_from", {}) for each in (about, agent.about)]
-    if any(origin[0].get(kind) != origin[1].get(kind) for kind in ("vae", "mdnrnn")):
+    if not _fits(about, agent):
         raise ArtifactError(f"{path} is of another V and M than the agent; {remedy}")
     params = tensors.get("params")
     if params is None or params.shape != agent.params.shape:
