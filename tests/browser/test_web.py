@@ -269,7 +269,7 @@ def test_when_you_are_done_the_agent_drives_the_same_dream(page, address):
     page.locator("#drive [value=you]").check()
     page.evaluate("""() => { // who stands still does not live for long
       const said = document.querySelector("#drive .said"), step = document.querySelector("#drive .step");
-      while (!said.textContent.startsWith("You lasted")) step.click();
+      while (!said.textContent.startsWith("Over after")) step.click();
     }""")
     expect(page.locator("#drive .said")).to_contain_text("the agent lasts")
 

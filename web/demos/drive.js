@@ -73,6 +73,7 @@ export class Drive {
       this.held.add(name);
       if (!repeated) this.tapped.add(name);
       if (this.driver !== "you") { this.choose("you"); this.took("you"); }
+      if (this.dream.t === 0 || this.dream.over[0]) this.clock.start(); // who presses a key before it began wants it to begin
     } else this.held.delete(name);
     this.find(".pad").querySelectorAll("button").forEach((button) => button.classList.toggle("held", this.held.has(button.classList[0])));
   }
@@ -87,7 +88,8 @@ export class Drive {
   took(driver) {
     this.driver = driver;
     this.drove ||= driver === "you";
-    this.say(driver === "you" ? "You have the wheel: arrow keys, or the buttons below the picture." : "The agent drives. Press an arrow key to take the wheel.");
+    const how = this.canDrive ? " Press an arrow, here or on your keyboard, to take the wheel." : "";
+    this.say(driver === "you" ? "You have the wheel: use the arrows, here or on your keyboard." : `The agent drives.${how}`);
   }
 
   reset(z = null) {
