@@ -22,7 +22,7 @@ export class Sliders {
     find(".into").onclick = () => {
       this.drive.clock.stop();
       this.drive.reset(this.z);
-      this.drive.section.scrollIntoView({ behavior: "smooth" });
+      this.drive.section.scrollIntoView();
     };
     find(".more").onclick = () => {
       const all = find(".zs").classList.toggle("all");
