@@ -229,7 +229,9 @@ def _of_the_machine(command: str, error: Exception) -> str | None:
         less = "take fewer lanes: --lanes 8"
         if command in RUNNING:
             less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"
-        return f"too little memory; {'show fewer --steps' if command == 'play' else less}"
+        return (
+            f"too little memory; {'show fewer --steps' if command in ('play', 'export-web') else less}"
+        )
     if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
         return str(unreadable(Path(error.filename), error, "choose another"))
     return None
