@@ -21,6 +21,7 @@ from wmlib.config import (
     Machine,
     RunConfig,
     TableConfig,
+    WebConfig,
     check_scored_games,
     makers,
 )
@@ -200,6 +201,22 @@ class ExportOptions(OnThisMachine):
         check(self, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
 
 
+@dataclass(frozen=True)
+class ExportWebOptions(WebConfig):
+    """Write what the page in web/ needs of an agent: its dream, and a game that it plays."""
+
+    task: str | None = None
+    """The game; by default the run's own, without a run carracing."""
+    run_dir: Path | None = None
+    """Folder of the run; by default the agent that comes with this package."""
+    table: Path | None = None
+    """Folder of a temperature table of this agent (python -m wmlib temperature): its controllers are
+    shown too, with what they were promised and what the game paid. By default the run's own, if it has
+    one."""
+    out: Path = Path("web/data")
+    """Where the page looks for games: each gets a folder of its own there."""
+
+
 def run_command(command: str, argv: Sequence[str]) -> int:
     """Run a command; errors that a user can mend are one line, without a traceback."""
     # A shell makes ~ a home at the beginning of a word only, and --run-dir=~/x is one word.
@@ -232,7 +249,9 @@ def _of_the_machine(command: str, error: Exception) -> str | None:
         less = "take fewer lanes: --lanes 8"
         if command in RUNNING:
             less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"
-        return f"too little memory; {'show fewer --steps' if command == 'play' else less}"
+        return (
+            f"too little memory; {'show fewer --steps' if command in ('play', 'export-web') else less}"
+        )
     if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
         return str(unreadable(Path(error.filename), error, "choose another"))
     return None
@@ -273,7 +292,9 @@ def _run(command: str, argv: list[str]) -> int:
 
 
 def _agent_for(
-    options: EvaluateOptions | FidelityOptions | PlayOptions, default: str, controller: str = CONTROLLER
+    options: "EvaluateOptions | FidelityOptions | PlayOptions | ExportWebOptions",
+    default: str,
+    controller: str = CONTROLLER,
 ) -> "Agent":
     """The agent of the run, or the one that comes with the package; of the game that is asked for."""
     from wmlib.agent import load_agent
@@ -474,6 +495,22 @@ def _meant(command: str) -> RunConfig:
     return run_options("run", words[4:]).config
 
 
+def _export_web(argv: list[str]) -> int:
+    options = tyro.cli(ExportWebOptions, prog="python -m wmlib export-web", args=argv)
+    from wmlib.runtime.log import RunLog
+    from wmlib.runtime.signals import stops_on_signals
+    from wmlib.stages.web import LIST, export_web
+
+    ensure_writable(options.out / LIST, "--out")
+    agent = _agent_for(options, RunConfig.task)
+    folder = options.run_dir or REFERENCE / agent.task.name
+    with stops_on_signals():
+        files = export_web(agent, folder, options.out, options, options.table, RunLog())
+    text = "\n".join(f"{path}: {size / 1e6:.1f} MB" for path, size in files.items())
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why, options.out) if why else 0
+
+
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
     if options.out.is_dir():
@@ -504,6 +541,7 @@ _COMMANDS = {
     "fidelity": _fidelity,
     "play": _play,
     "export": _export,
+    "export-web": _export_web,
 }
 
 _SEARCH = {

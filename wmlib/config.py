@@ -460,6 +460,28 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
+class WebConfig:
+    """What the page is to show of an agent."""
+
+    name: str = ""
+    """Name of its folder there; by default that of the game."""
+    title: str = ""
+    """What the page calls the game; by default its name."""
+    seed: int = 1_500_000
+    """Of the game that is recorded; one that no score is reported from."""
+    steps: int = 600
+    """Frames of it, at most."""
+    dreams: int = 32
+    """Dreams in which it is measured what each controller is promised."""
+
+    def __post_init__(self):
+        check_counts(self, steps=2, dreams=2)
+        check_seed(self, "seed")
+        plain = self.name.replace("-", "").replace("_", "").replace(".", "")
+        check(self, "name", not self.name or (plain.isalnum() and plain.isascii()), "letters and digits")
+
+
+@dataclass(frozen=True)
 class FidelityConfig:
     """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
 
