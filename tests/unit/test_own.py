@@ -343,7 +343,7 @@ def test_a_lesson_a_session_and_the_widgets_take_it(own_run, tmp_path, monkeypat
         assert session.step(["left"]).action.tolist() == [1, 0, 0]
         assert session.step([]).action.tolist() == [0, 1, 0]
         assert set(session.view.worlds) == {"game", "dream"}
-    LatentExplorer(agent.vae, lesson.episodes().frames(0)[:4])
+    LatentExplorer(agent.vae, np.array(lesson.episodes().frames(0)[:4]))
     MixtureExplorer(agent.vae, agent.mdnrnn, lesson.sequences(), lesson.episodes())
     player = DreamPlayer(agent)
     assert [key for key, _, _ in player.screen.buttons] == ["left", "right"]
