@@ -21,6 +21,9 @@ from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
 from wmlib.stages.pipeline import Pipeline
 from wmlib.task import Task, find_profile, find_task
+from wmlib.widgets.dream_player import DreamPlayer
+from wmlib.widgets.latent_explorer import LatentExplorer
+from wmlib.widgets.mixture_explorer import MixtureExplorer
 from wmlib.widgets.session import Session
 
 ROOT = Path(__file__).parents[2]
@@ -326,7 +329,7 @@ def test_it_is_scored_played_and_exported_and_what_is_exported_can_be_loaded(own
     assert agent.task.source == f"{out / 'game.py'}:TASK"
 
 
-def test_a_lesson_and_a_session_take_it(own_run, tmp_path, monkeypatch):
+def test_a_lesson_a_session_and_the_widgets_take_it(own_run, tmp_path, monkeypatch):
     game = str(own_run / "mine.py")
     monkeypatch.setenv("WMLIB_PROFILE", "tiny")
     monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path))
@@ -340,6 +343,12 @@ def test_a_lesson_and_a_session_take_it(own_run, tmp_path, monkeypatch):
         assert session.step(["left"]).action.tolist() == [1, 0, 0]
         assert session.step([]).action.tolist() == [0, 1, 0]
         assert set(session.view.worlds) == {"game", "dream"}
+    LatentExplorer(agent.vae, np.array(lesson.episodes().frames(0)[:4]))
+    MixtureExplorer(agent.vae, agent.mdnrnn, lesson.sequences(), lesson.episodes())
+    player = DreamPlayer(agent)
+    assert [key for key, _, _ in player.screen.buttons] == ["left", "right"]
+    assert player.screen.numbers == ["left", "stay", "right"]
+    player.close()
 
 
 def test_the_doctor_tries_it(own_run):

@@ -73,7 +73,10 @@ def load(address: str, sha256: str) -> object:
     path, name = parts_of(address)
     content = _read(path)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise SourceChanged(f"{path} was changed meanwhile; run the same command again")
+        raise SourceChanged(
+            f"{path} was edited meanwhile; take that back and run the same command again, or begin anew "
+            "in another folder"
+        )
     module = sys.modules.get(_module_name(path, sha256)) or _run(path, content, sha256)
     if not hasattr(module, name):
         raise ConfigError(f"{path} has no {name}; write {name} = Task(...) into it, at its top level")

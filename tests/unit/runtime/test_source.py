@@ -47,7 +47,7 @@ def test_a_file_is_run_once_and_again_when_it_was_edited_and_leaves_the_path_alo
     assert task.x == 1 and load(f"{path}:TASK", first) is task and sha256_of(path) == first
     path, second = mine("TASK = 2\n")
     assert load(str(path), second) == 2
-    with pytest.raises(SourceChanged, match=r"mine.py was changed meanwhile; run the same command"):
+    with pytest.raises(SourceChanged, match=r"mine.py was edited meanwhile; take that back and"):
         load(str(path), first)
     assert sys.path == before
 
