@@ -282,7 +282,7 @@ def laptop(source: str | Task) -> RunConfig:
     mdnrnn = MDNRNNConfig(steps=700, batch_size=50, sequence_length=60, reward_weight=None)
     # M itself tells what C should look at: CMA-ES then finds its way in few generations.
     dream = DreamConfig(
-        generations=20,
+        generations=50,
         population=32,
         horizon=horizon,
         sigma=0.3,
