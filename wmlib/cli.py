@@ -234,7 +234,7 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
-        then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
+        then = "goes on from here" if command in (*RUNNING, "temperature", "export") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
 
