@@ -15,18 +15,10 @@ from studies.search import Effort, Table, search
 from wmlib.agent import load_agent
 from wmlib.config import Coordinates, RealConfig
 from wmlib.runtime.place import REFERENCE
+from wmlib.task import find_profile
 
-BASE = RealConfig(
-    generations=1,
-    population=32,
-    episodes=3,
-    sigma=0.06,
-    weight_decay=0.0,
-    patience=80,
-    average=3,
-    coordinates=Coordinates("predictive", 24),
-)
-"""The laptop's search."""
+BASE = find_profile("laptop").real
+"""The search that made the laptop's agent."""
 LEVERS = {
     "as it is": {},
     "charge what is left": {"charge": True},

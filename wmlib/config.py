@@ -362,8 +362,8 @@ def _check_long_enough(config: RealConfig | RoundsConfig) -> None:
 
 
 @dataclass(frozen=True)
-class IterateConfig:
-    """C plays, V and M learn on from its games too, and C learns in the new dream (section 5)."""
+class LearnOnConfig:
+    """C plays, and V and M learn on from its games too."""
 
     episodes: int = 300
     """Games that C plays."""
@@ -377,6 +377,17 @@ class IterateConfig:
     """How V learns on."""
     mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
     """How M learns on."""
+
+    def __post_init__(self):
+        check_choices(self)
+        check_counts(self, episodes=1, horizon=1)
+        check_range(self, 0.0, 1.0, "noise", "share")
+
+
+@dataclass(frozen=True)
+class IterateConfig(LearnOnConfig):
+    """C plays, V and M learn on from its games too, and C learns in the new dream (section 5)."""
+
     calibrate: bool = False
     """Whether M's odds of an end are put right by how often those games ended."""
     begin: Literal["first", "anywhere"] = "first"
@@ -385,33 +396,17 @@ class IterateConfig:
     """How C learns in the new dream."""
 
     def __post_init__(self):
-        check_choices(self)
-        check_counts(self, episodes=1, horizon=1)
+        super().__post_init__()
         check_room(self, ITERATE_SEEDS, REFIT_SEEDS)
-        check_range(self, 0.0, 1.0, "noise", "share")
 
 
 @dataclass(frozen=True)
-class RefitConfig:
+class RefitConfig(LearnOnConfig):
     """C plays, V and M learn on from its games too, and C is carried over to what they then see."""
 
-    episodes: int = 300
-    """Games that C plays."""
-    noise: float = 0.1
-    """Share of the explorer in its actions, from 0 to 1."""
-    horizon: int = 1000
-    """Frames after which such a game is cut."""
-    share: float = 0.5
-    """Share of those games in a batch. The rest are explorers' games."""
-    vae: VAEConfig = VAEConfig(steps=2000, learning_rate=5e-4)
-    """How V learns on."""
-    mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
-    """How M learns on."""
-
     def __post_init__(self):
-        check_counts(self, episodes=1, horizon=1)
+        super().__post_init__()
         check_room(self, REFIT_SEEDS, VALIDATION_SEEDS)
-        check_range(self, 0.0, 1.0, "noise", "share")
 
 
 def check_scored_games(config: object) -> None:

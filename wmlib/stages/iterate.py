@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from wmlib.agent import Agent
-from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine, RefitConfig
+from wmlib.config import ITERATE_SEEDS, CollectConfig, LearnOnConfig, Machine
 from wmlib.data.episodes import BothWays, EpisodeStore, learnable
 from wmlib.data.sequences import Blend, Sequences
 from wmlib.mdnrnn import MDNRNN
@@ -38,7 +38,7 @@ class BothStores:
 
 
 def learn_on(
-    config: IterateConfig | RefitConfig,
+    config: LearnOnConfig,
     agent: Agent,
     explored: EpisodeStore,
     machine: Machine,
@@ -103,7 +103,7 @@ def calibrate(mdnrnn: MDNRNN, games: Sequences) -> None:
 
 
 def _play(
-    config: IterateConfig | RefitConfig, agent: Agent, machine: Machine, job: Job, first_seed: int
+    config: LearnOnConfig, agent: Agent, machine: Machine, job: Job, first_seed: int
 ) -> EpisodeStore:
     """The agent's games. Those of another agent, or with another noise, are thrown away."""
     if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):

@@ -1,5 +1,6 @@
 """CarRacing: a car on a track that it has never seen (paper, section 3)."""
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
@@ -147,15 +148,7 @@ def overnight() -> RunConfig:
         rounds=RoundsConfig(
             rounds=12,
             margin=40,
-            dream=DreamSearch(
-                generations=15,
-                episodes=16,
-                horizon=200,
-                sigma=0.04,
-                weight_decay=0.0,
-                average=3,
-                dropout=0.05,
-            ),
+            dream=dataclasses.replace(RoundsConfig().dream, dropout=0.05),
             validation=Validation(episodes=16),
         ),
         # V has hardly seen a bend at speed: two thirds of its batches are now a driver's frames.
