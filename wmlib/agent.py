@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from wmlib.cluster import Dreaming, Far, Rules, crew_at
 from wmlib.config import ControllerConfig, DreamSearch, End, Machine, MDNRNNConfig, Precision
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
@@ -50,15 +51,20 @@ class Agent:
         horizon: int | None = None,
         kind: GameKind = "exact",
         chunk: int = CHUNK,
-    ) -> RealWorld:
+    ) -> RealWorld | Far:
         """The real game, as this agent sees it, for so many games to be played.
 
         Args:
-            machine: how many are held open at once, over how many processes.
+            machine: how many are held open at once, over how many processes; or the scheduler whose
+                workers play them.
             horizon: frames after which a game is cut; by default the task's own number.
             chunk: size of the batches of V and M (see `Perception`).
         """
         machine = machine or Machine()
+        if machine.scheduler:
+            rules = Rules(self.task.name, horizon or self.task.horizon, game=kind)
+            models = {"vae": self.vae, "mdnrnn": self.mdnrnn}
+            return Far(crew_at(machine.scheduler), rules, models)
         # What steps many games at once is fastest if all were opened together.
         lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
         return RealWorld(self.vae, self.mdnrnn, lanes, machine.worker_count, horizon, kind, chunk)
@@ -76,8 +82,18 @@ class Agent:
             self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
         )
 
-    def dream_for(self, search: DreamSearch, tau: float) -> DreamWorld:
-        """M's dream, wide enough for a whole generation of the search."""
+    def dream_for(
+        self, search: DreamSearch, tau: float, machine: Machine | None = None
+    ) -> DreamWorld | Far:
+        """M's dream, wide enough for a whole generation of the search; or, where the machine says how
+        many dreams make a batch, cut into batches, which the scheduler's workers share."""
+        if machine and machine.dream_batch:
+            dtype = str(dream_dtype(search.precision)).removeprefix("torch.")
+            dreaming = Dreaming(tau, search.end, dtype)
+            rules = Rules(self.task.name, search.horizon, dream=dreaming)
+            models = {"mdnrnn": self.mdnrnn, "starts": self.starts}
+            crew = crew_at(machine.scheduler) if machine.scheduler else None
+            return Far(crew, rules, models, machine.dream_batch)
         lanes = search.population * search.episodes
         return self.dream(lanes, search.horizon, tau, search.end, search.precision)
 
@@ -90,6 +106,25 @@ class Agent:
     def explorer(self, lanes: int, noise: float) -> NoisyController:
         """The agent as an explorer of the game, with so much noise on its actions."""
         return NoisyController(self.vae, self.mdnrnn, self.controller, self.params[None], lanes, noise)
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """An agent that explores the game, with so much noise on its actions; made for so many lanes."""
+
+    agent: Agent
+    noise: float
+
+    def __call__(self, lanes: int) -> NoisyController:
+        return self.agent.explorer(lanes, self.noise)
+
+    def elsewhere(self, horizon: int, machine: Machine) -> Far:
+        """Its games, which the scheduler's workers play."""
+        agent, kind = self.agent, machine.backend
+        shape = agent.controller.config
+        rules = Rules(agent.task.name, horizon, game=kind, controller=shape, noise=self.noise)
+        models = {"vae": agent.vae, "mdnrnn": agent.mdnrnn}
+        return Far(crew_at(machine.scheduler), rules, models)
 
 
 def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:

@@ -19,14 +19,14 @@ from wmlib.evolution.space import SearchSpace
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import expect
 from wmlib.runtime.job import Job
-from wmlib.worlds.play import play
+from wmlib.worlds.play import Elsewhere, play
 from wmlib.worlds.world import World
 
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 """evaluate(params (P, D), seeds (R,) or (P, R)) -> returns (P, R). A pure function."""
 
 
-def scores_in(world: World, controller: Controller, patience: int = 0) -> Evaluate:
+def scores_in(world: World | Elsewhere, controller: Controller, patience: int = 0) -> Evaluate:
     """Scores of controllers that play in a world (see `play`)."""
     return functools.partial(play, world, controller, patience=patience)
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from wmlib.agent import Agent
+from wmlib.cluster import Far, Rules, crew_at
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
@@ -13,7 +14,7 @@ from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Task
-from wmlib.worlds.play import Listener, PolicyPlayer, play, play_games
+from wmlib.worlds.play import Elsewhere, Listener, PolicyPlayer, ends_told, play, play_games
 from wmlib.worlds.real import FrameWorld
 from wmlib.worlds.world import World
 
@@ -75,7 +76,7 @@ def digest_of_agent(agent: Agent) -> str:
 
 
 def evaluate(
-    world: World,
+    world: World | Elsewhere,
     controller: Controller,
     params: torch.Tensor,
     config: EvaluateConfig,
@@ -101,6 +102,12 @@ def evaluate_policy(
     """
     lanes, seeds = machine.lanes_for(config.episodes), _seeds(config)
     player = PolicyPlayer(task.policies()[policy](task, lanes), seeds)
+    if machine.scheduler:
+        rules = Rules(task.name, config.horizon, game=kind, policy=policy)
+        with _Bar(config, log) as bar:
+            far = Far(crew_at(machine.scheduler), rules, {})
+            returns = far.blind_returns(seeds, ends_told([bar]))
+        return score_of(returns, task.name, "real", config.first_seed, policy)
     with (
         FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
         _Bar(config, log) as bar,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wmlib.agent import Agent
+from wmlib.agent import Agent, Explorer
 from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine
 from wmlib.data.episodes import BothWays, EpisodeStore, learnable
 from wmlib.data.sequences import Blend, Sequences
@@ -74,8 +74,7 @@ def _play(config: IterateConfig, agent: Agent, machine: Machine, job: Job) -> Ep
     if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
         shutil.rmtree(job.path)
     games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, ITERATE_SEEDS)
-    explorer = functools.partial(agent.explorer, noise=config.noise)
-    store = collect(agent.task, games, machine, job, explorer)
+    store = collect(agent.task, games, machine, job, Explorer(agent, config.noise))
     store.keep_only(
         range(ITERATE_SEEDS, ITERATE_SEEDS + config.episodes)
     )  # there may be more, of before

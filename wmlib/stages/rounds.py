@@ -66,7 +66,8 @@ def one_round(
     # A generator of its own: a round that is taken up again does not draw its games anew.
     starts = starts_of(mdnrnn, games, job.rng(number, "moments"))
     agent = replace(agent, mdnrnn=mdnrnn, starts=starts)
-    score = scores_in(agent.dream_for(config.dream, config.tau), agent.controller, config.dream.patience)
+    dream = agent.dream_for(config.dream, config.tau, machine)
+    score = scores_in(dream, agent.controller, config.dream.patience)
     progress = evolve(config.dream, space, score, job.part(number, "dream"))
     return replace(agent, params=progress.best)
 

@@ -1,5 +1,6 @@
 """The one loop in which games are played, real or dreamt, by whoever plays, for whoever watches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wmlib.controller import Controller
+from wmlib.data.sequences import Sequences
 from wmlib.task import Policy
 from wmlib.worlds.world import World
 
@@ -138,8 +140,51 @@ class PolicyPlayer:
         return self.policy.act(active, seen)
 
 
+class Elsewhere(ABC):
+    """A world whose games are not stepped here: they are played elsewhere, as wholes.
+
+    `play` and `record` take one wherever they take a world. Their observers then hear of a game's end
+    and of nothing else.
+    """
+
+    @abstractmethod
+    def play(
+        self,
+        controller: Controller,
+        params: Tensor,
+        seeds: np.ndarray,
+        patience: int,
+        tell: Callable[[int, float], None],
+    ) -> np.ndarray:
+        """Returns (P, R) of controllers params (P, D) on seeds (P, R).
+
+        Args:
+            tell: is told each game's number and return, as they come to be known.
+        """
+
+    @abstractmethod
+    def record(
+        self,
+        controller: Controller,
+        params: Tensor,
+        seeds: np.ndarray,
+        patience: int,
+        tell: Callable[[int, float], None],
+    ) -> Sequences:
+        """A game of each controller, params (N, D) on seeds (N,), as V saw it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027
+        """Nothing is open here."""
+
+
 def play(
-    world: World,
+    world: World | Elsewhere,
     controller: Controller,
     params: Tensor,
     seeds: Sequence[int] | np.ndarray,
@@ -157,8 +202,28 @@ def play(
         returns (P, R), float64.
     """
     seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
+    if isinstance(world, Elsewhere):
+        return world.play(controller, params, seeds, patience, ends_told(observers))
     player = Controllers(controller, params, seeds.shape[1])
     return play_games(world, player, seeds.ravel(), patience, observers).reshape(seeds.shape)
+
+
+def ends_told(observers: Sequence[Observer]) -> Callable[[int, float], None]:
+    """Tells observers of ends of games that are played elsewhere.
+
+    Raises:
+        ValueError: one of them wants to see more than that.
+    """
+    if not all(isinstance(observer, Listener) for observer in observers):
+        raise ValueError(
+            "of games that are played elsewhere, a Listener hears the ends; no more is heard"
+        )
+
+    def tell(game: int, total: float) -> None:
+        for observer in observers:
+            observer.end(0, game, total)
+
+    return tell
 
 
 class Listener(Observer):

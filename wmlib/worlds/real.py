@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wmlib.envs.errors import GameError
-from wmlib.envs.games import GameKind, GameSpec, open_games
+from wmlib.envs.games import GameKind, GameSpec, ManyGames, open_games
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.fields import as_seed
 from wmlib.vae import VAE
@@ -19,13 +19,14 @@ class FrameWorld(Lanes):
     """The game itself: what a player sees are frames, (lanes, 64, 64, 3) uint8.
 
     Args:
+        game: how it is made; or games, as many as lanes, that are open already.
         lanes: games open at once. workers: processes that share them.
         horizon: frames after which an episode is truncated.
     """
 
-    def __init__(self, game: GameSpec, lanes: int, workers: int, horizon: int):
+    def __init__(self, game: GameSpec | ManyGames, lanes: int, workers: int, horizon: int):
         super().__init__(lanes, horizon)
-        self.games = open_games(game, lanes, workers)
+        self.games = open_games(game, lanes, workers) if isinstance(game, GameSpec) else game
         self.frames: np.ndarray | None = None
 
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
@@ -65,7 +66,7 @@ class RealWorld(FrameWorld):
     Args:
         lanes: games open at once. workers: processes that share them.
         horizon: frames after which an episode is truncated; by default the task's own number.
-        kind: which implementation of the game.
+        kind: which implementation of the game; or games, as many as lanes, that are open already.
         chunk: size of the batches of V and M (see `Perception`).
     """
 
@@ -76,11 +77,12 @@ class RealWorld(FrameWorld):
         lanes: int,
         workers: int,
         horizon: int | None = None,
-        kind: GameKind = "exact",
+        kind: GameKind | ManyGames = "exact",
         chunk: int = CHUNK,
     ):
         self.task = mdnrnn.task
-        super().__init__(self.task.game(kind), lanes, workers, horizon or self.task.horizon)
+        game = self.task.game(kind) if isinstance(kind, str) else kind
+        super().__init__(game, lanes, workers, horizon or self.task.horizon)
         self.perception = Perception(vae, mdnrnn, lanes, chunk)
 
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
