@@ -33,7 +33,7 @@ MOST_FAILURES = 3
 """Times that one order may go wrong, each on whatever worker."""
 _SLOW = 4.0
 """An order that takes so many times as long as the longest so far is given to another worker too."""
-_SLOW_SECONDS = 30.0, 600.0
+SLOW_SECONDS = 30.0, 600.0
 """But not before so long; and where none has come back yet, after so long."""
 _MOST_COPIES = 3
 
@@ -164,7 +164,7 @@ class _Batch:
 
     def _late(self) -> list[int]:
         """Orders that take so long that another worker is to try them."""
-        least, unknown = _SLOW_SECONDS
+        least, unknown = SLOW_SECONDS
         limit = unknown if self.longest is None else max(least, _SLOW * self.longest)
         now, sent = time.monotonic(), {}
         for flight in self.flying.values():

@@ -91,9 +91,9 @@ class Order:
     def pack(self, **about: object) -> bytes:
         """To be sent. about: what else the worker is to know."""
         tensors = {
-            "seeds": torch.from_numpy(np.asarray(self.seeds, np.int64)),
+            "seeds": torch.tensor(self.seeds.tolist(), dtype=torch.int64),
             "params": self.params,
-            "whose": torch.from_numpy(np.asarray(self.whose, np.int64)),
+            "whose": torch.tensor(self.whose.tolist(), dtype=torch.int64),
         }
         task = digest_of(find_task(self.rules.task).as_dict())
         said = {"rules": asdict(self.rules), "weights": dict(self.weights), "task": task}

@@ -140,7 +140,7 @@ class Cluster(Executor):
         began, told, how = time.monotonic(), False, _HOW.format(address=self.address)
         while not self._meet(there := self._there()):
             waited = time.monotonic() - began
-            if there and self.refused >= there.keys() or waited > WAIT_SECONDS:
+            if (there and self.refused >= there.keys()) or waited > WAIT_SECONDS:
                 raise GameError(
                     f"no worker at {self.address} is of our kind; {how}"
                     if there

@@ -62,9 +62,12 @@ def collect(
         job.log.event(job.name, len(store), seed=episode.seed, length=len(episode))
         bar.update()
 
+    elsewhere = None
+    if machine.scheduler and (make_policy is None or isinstance(make_policy, Explorer)):
+        elsewhere = _played_elsewhere(task, config, machine, missing, make_policy)
     with job.log.bar(len(wanted), job.name, "episodes", len(wanted) - len(missing)) as bar:
-        if machine.scheduler and (make_policy is None or isinstance(make_policy, Explorer)):
-            for episode in _played_elsewhere(task, config, machine, missing, make_policy):
+        if elsewhere:
+            for episode in elsewhere:
                 keep(episode)
             return store
         lanes = machine.lanes_for(len(missing))
