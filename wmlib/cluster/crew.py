@@ -16,6 +16,7 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from torch import Tensor
 
@@ -23,7 +24,6 @@ from wmlib.cluster.kind import kind
 from wmlib.cluster.order import Order
 from wmlib.cluster.worker import serve
 from wmlib.envs.errors import GameError
-from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.files import unpack
 from wmlib.runtime.log import RunLog
 
@@ -51,9 +51,12 @@ class Traffic:
 
 @dataclass
 class _Flight:
-    """An order that is under way. since: when it was sent."""
+    """An order that is under way. meant_for: the worker for whom weights are with it. since: when it was
+    sent."""
 
     number: int
+    weights: Mapping[str, bytes]
+    meant_for: str
     since: float = field(default_factory=time.monotonic)
 
 
@@ -114,7 +117,8 @@ class _Batch:
         self.crew, self.weights = crew, weights
         self.requests = [order.pack(kind=kind()) for order in orders]
         self.left = set(range(len(orders)))
-        self.waiting: deque[tuple[int, dict[str, bytes]]] = deque((n, {}) for n in self.left)
+        # An order, the weights that go with it, and for whom.
+        self.waiting: deque[tuple[int, dict[str, bytes], str]] = deque((n, {}, "") for n in self.left)
         self.flying: dict[Future, _Flight] = {}
         self.failures = [0] * len(orders)
         self.refusals = [0] * len(orders)
@@ -123,37 +127,41 @@ class _Batch:
     def send(self) -> None:
         """Two orders for each worker, so that none waits for the next; then those that take too long."""
         while self.waiting and len(self.flying) < 2 * max(1, self.crew.workers()):
-            number, weights = self.waiting.popleft()
+            number, weights, meant_for = self.waiting.popleft()
             if number in self.left:
-                self._submit(number, weights)
+                self._submit(number, weights, meant_for)
         if not self.waiting:
             for number in self._late():
-                self._submit(number, {})
+                self._submit(number)
 
     def receive(self) -> Iterator[tuple[int, dict[str, Tensor]]]:
         done, _ = wait(self.flying, LOOK_SECONDS, FIRST_COMPLETED)
         for future in done:
-            flight = self.flying.pop(future)
-            outcome = self._outcome(future, flight.number)
+            flight = self.flying.pop(future, None)
+            if flight is None:  # a copy of what came back just now
+                continue
+            outcome = self._outcome(future, flight)
             if outcome is not None:
                 self._forget(flight.number)
                 yield flight.number, outcome
         if not done and hasattr(self.crew.executor, "look") and self.crew.executor.look():
             hanging = {flight.number for flight in self.flying.values()}
             self.cancel()
-            self.waiting.extendleft((number, {}) for number in sorted(hanging, reverse=True))
+            self.waiting.extendleft((number, {}, "") for number in sorted(hanging, reverse=True))
 
     def cancel(self) -> None:
         for future in self.flying:
             future.cancel()
         self.flying.clear()
 
-    def _submit(self, number: int, weights: dict[str, bytes]) -> None:
+    def _submit(
+        self, number: int, weights: Mapping[str, bytes] = MappingProxyType({}), meant_for: str = ""
+    ) -> None:
         request, traffic = self.requests[number], self.crew.traffic
         traffic.sent += len(request)
         traffic.weights += sum(map(len, weights.values()))
-        future = self.crew.executor.submit(serve, request, weights)
-        self.flying[future] = _Flight(number)
+        future = self.crew.executor.submit(serve, request, dict(weights))
+        self.flying[future] = _Flight(number, weights, meant_for)
 
     def _forget(self, number: int) -> None:
         """It is done: copies of it need not be."""
@@ -171,8 +179,9 @@ class _Batch:
             sent.setdefault(flight.number, []).append(flight.since)
         return [n for n, at in sent.items() if len(at) < _MOST_COPIES and now - max(at) > limit]
 
-    def _outcome(self, future: Future, number: int) -> dict[str, Tensor] | None:
+    def _outcome(self, future: Future, flight: _Flight) -> dict[str, Tensor] | None:
         """What came back; None where nothing did that can be used: the order then waits again."""
+        number = flight.number
         try:
             answer = future.result()
             tensors, about = unpack(answer, "a worker's answer")
@@ -180,7 +189,7 @@ class _Batch:
             raise GameError(
                 getattr(self.crew.executor, "gone", "the executor that plays the games is gone")
             ) from error
-        except (ArtifactError, Exception) as error:
+        except Exception as error:  # whatever a worker stumbled over: another one tries
             return self._failed(number, f"{type(error).__name__}: {error}")
         if number not in self.left:
             return None
@@ -192,8 +201,9 @@ class _Batch:
             if self.refusals[number] > MOST_FAILURES * max(1, self.crew.workers()):
                 raise GameError(f"no worker is of our kind: {name}: {about['refused']}")
         elif "missing" in about:
-            lacking = {digest: self.weights[digest] for digest in about["missing"]}
-            self.waiting.appendleft((number, lacking))
+            coming = self._on_their_way(name)
+            lacking = {d: self.weights[d] for d in about["missing"] if d not in coming}
+            self.waiting.appendleft((number, lacking, name))
             return None
         elif "failed" in about:
             return self._failed(number, f"worker {name}: {about['failed']}")
@@ -202,12 +212,18 @@ class _Batch:
             self.crew.traffic.seconds += about["seconds"]
             self.longest = max(self.longest or 0.0, about["seconds"])
             return tensors
-        self.waiting.appendleft((number, {}))
+        self.waiting.appendleft((number, {}, ""))
         return None
+
+    def _on_their_way(self, name: str) -> set[str]:
+        """Digests of the weights that were sent to a worker with an order that has not come back."""
+        sent = [(f.weights, f.meant_for) for f in self.flying.values()]
+        waiting = [(weights, meant_for) for _, weights, meant_for in self.waiting]
+        return {d for weights, meant_for in (*sent, *waiting) if meant_for == name for d in weights}
 
     def _failed(self, number: int, why: str) -> None:
         self.failures[number] += 1
         if self.failures[number] >= MOST_FAILURES:
             raise GameError(f"games went wrong {MOST_FAILURES} times, the last time so: {why}")
         self.crew.log.say(f"games are played again: {why}")
-        self.waiting.appendleft((number, {}))
+        self.waiting.appendleft((number, {}, ""))

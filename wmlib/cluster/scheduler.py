@@ -19,6 +19,7 @@ from wmlib.runtime.log import RunLog
 from wmlib.runtime.signals import Stop, deaf_to_ctrl_c
 
 CONNECT_SECONDS = 10.0
+"""For the scheduler to answer."""
 WAIT_SECONDS = 120.0
 """For a first worker, and for another when all are gone."""
 
@@ -56,7 +57,7 @@ class Cluster(Executor):
             "the same command goes on from here"
         )
         self._looked = 0.0
-        self.client = _client(address)
+        self.client = open_client(address)
         self._wait_for_one()
         count, machines = len(self.workers), {name.partition(":")[0] for name in self.workers.values()}
         log.say(
@@ -113,16 +114,16 @@ class Cluster(Executor):
         told = self.client.run(describe, workers=new, on_error="return") if new else {}
         taken = []
         for address, said in told.items():
-            threads, name, why = there[address]["nthreads"], address, ""
+            threads, name = there[address]["nthreads"], address
+            if isinstance(said, OSError):  # it is gone again
+                continue
             if isinstance(said, BaseException):
-                if isinstance(said, OSError):  # it is gone again
-                    continue
                 why = f"it can't say of what kind it is ({type(said).__name__}: {said})"
-            elif threads != 1:
-                why = f"it has {threads} threads; start it with --nthreads 1"
             else:
                 name, theirs = said
                 why = difference(kind(), theirs)
+                if threads != 1:
+                    why = f"it has {threads} threads; start it with --nthreads 1"
             if why:
                 self.refused.add(address)
                 self.log.say(f"worker {name} is refused: {why}")
@@ -152,7 +153,7 @@ class Cluster(Executor):
             time.sleep(0.2)
 
 
-def _client(address: str):
+def open_client(address: str):
     """dask's client of a scheduler; of one in this process for local:N."""
     try:
         import dask
