@@ -247,8 +247,8 @@ class Plan:
 
 
 def plan(found: dict, cores: int) -> Plan:
-    """Each worker plays its share of 1,024 games of 1,000 frames; each step costs it one batch of V and M,
-    however few games it has."""
+    """Each worker plays its share of 1,024 games of 1,000 frames; each step costs it one batch of V and
+    M, however few games it has."""
     one, row = found["one_core"], found["scaling"][-1]
     parts = max(GAMES // CHUNK, min(cores, GAMES))
     wide = math.ceil(GAMES / parts)
@@ -266,43 +266,53 @@ def plan(found: dict, cores: int) -> Plan:
 
 def tables(found: dict) -> dict[str, str]:
     """The page's tables, by name, as Markdown."""
-    return {
-        "scaling": _table(
-            "workers | strong: s a generation | speed-up | weak: s a generation | bytes sent, received | "
-            "ms an order, alone | ms an order, many at once",
+    rows, one = found["scaling"], found["one_core"]
+    scaling = _table(
+        ["workers", "strong, s", "speed-up", "weak, s", "bytes there, back", "ms alone", "ms of many"],
+        [
             [
-                f"{row['workers']} | {row['strong']:.2f} | {found['scaling'][0]['strong'] / row['strong']:.2f} | "
-                f"{row['weak']:.2f} | {row['sent']:,.0f}, {row['received']:,.0f} | {1000 * row['alone']:.1f} | "
-                f"{1000 * row['together']:.1f}"
-                for row in found["scaling"]
-            ],
-        )
-        + f"\n\nHere, without a scheduler, the same generation of {found['games']} games of "
-        f"{found['horizon']} frames took {found['here']:.2f} s. Measured on: {found['machine']}.",
-        "dreams": _table(
-            "population × 16 dreams | whole, here: s | in two batches, by two workers: s",
-            [f"{r['population']} | {r['here']:.2f} | {r['spread']:.2f}" for r in found["dreams"]],
-        ),
-        "plan": _table(
-            "cores | games an order | playing, s | the client's orders, s | network, s | CMA-ES, s | "
-            "**a generation, s** | most of it is | 1,800 generations, days | V and M at first, s",
+                str(row["workers"]), f"{row['strong']:.2f}", f"{rows[0]['strong'] / row['strong']:.2f}",
+                f"{row['weak']:.2f}", f"{row['sent']:,.0f}, {row['received']:,.0f}",
+                f"{1000 * row['alone']:.1f}", f"{1000 * row['together']:.1f}",
+            ]
+            for row in rows
+        ],
+    )  # fmt: skip
+    here = (
+        f"Without a scheduler the generation of {found['games']} games of {found['horizon']} frames "
+        f"took {found['here']:.2f} s. Measured on: {found['machine']}."
+    )
+    dreams = _table(
+        ["population", "whole, here, s", "halves, by two workers, s"],
+        [[str(r["population"]), f"{r['here']:.2f}", f"{r['spread']:.2f}"] for r in found["dreams"]],
+    )
+    plans = _table(
+        [
+            "cores", "games an order", "playing, s", "orders, s", "network, s", "CMA-ES, s",
+            "**a generation, s**", "most of it is", "1,800 generations, days", "at first, s",
+        ],
+        [
             [
-                f"{p.cores:,} | {p.wide} | {p.playing:.1f} | {p.client:.2f} | {p.network:.2f} | {p.cma:.2f} | "
-                f"**{p.generation:.0f}** | {p.bottleneck} | {1800 * p.generation / 86400:.1f} | {p.first:.0f}"
-                for p in (plan(found, cores) for cores in CORES)
-            ],
-        )
-        + "\n\nFrom: a batch of V and M takes a core "
-        f"{found['one_core']['batch']:.1f} ms, a frame of a game {found['one_core']['frame']:.2f} ms, the "
-        f"beginning of one {found['one_core']['beginning']:.0f} ms; the client's processor is busy for "
-        f"{1000 * found['scaling'][-1]['client']:.1f} ms with an order; V and M are "
-        f"{found['weights'] / 1e6:.0f} MB; the network carries {BANDWIDTH / 1e6:.0f} MB a second.",
-    }
+                f"{p.cores:,}", str(p.wide), f"{p.playing:.1f}", f"{p.client:.2f}", f"{p.network:.2f}",
+                f"{p.cma:.2f}", f"**{p.generation:.0f}**", p.bottleneck,
+                f"{1800 * p.generation / 86400:.1f}", f"{p.first:.0f}",
+            ]
+            for p in (plan(found, cores) for cores in CORES)
+        ],
+    )  # fmt: skip
+    origin = (
+        "Calculated from what was measured there: a batch of V and M takes a core "
+        f"{one['batch']:.1f} ms, a frame of a game {one['frame']:.2f} ms, the beginning of a game "
+        f"{one['beginning']:.0f} ms; an order takes the client's processor "
+        f"{1000 * rows[-1]['client']:.1f} ms; V and M are {found['weights'] / 1e6:.0f} MB. And from a "
+        f"network of {BANDWIDTH / 1e6:.0f} MB a second."
+    )
+    return {"scaling": f"{scaling}\n\n{here}", "dreams": dreams, "plan": f"{plans}\n\n{origin}"}
 
 
-def _table(heads: str, rows: list[str]) -> str:
-    columns = heads.count("|") + 1
-    return "\n".join([f"| {heads} |", "|" + "---|" * columns, *(f"| {row} |" for row in rows)])
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def with_tables(page: str, found: dict) -> str:

@@ -112,8 +112,8 @@ def test_a_scheduler_that_is_gone_is_told_and_the_run_goes_on_without_it(tmp_pat
     assert run.returncode == 2, shown
     (error,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     assert error == (
-        f"error: the scheduler at tcp://{address} is gone; start it again, or leave --machine.scheduler "
-        "away: the same command goes on from here"
+        f"error: the scheduler at tcp://{address} is gone; start it again, or leave the option scheduler "
+        "away, and run the same command again"
     )
     assert "Traceback" not in shown
     assert_all_files_valid(tmp_path)

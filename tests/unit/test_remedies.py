@@ -31,8 +31,8 @@ SAID_BY = {
     "stages.folder": set(RUNNING),
 }
 """Modules whose messages name options, and the commands that can print them."""
-OF_OTHERS = {"--shm-size", "--force-reinstall", "--no-deps", "--ip"}
-"""Options of docker, pip and JupyterLab."""
+OF_OTHERS = {"--shm-size", "--force-reinstall", "--no-deps", "--ip", "--host", "--nthreads"}
+"""Options of docker, pip, JupyterLab and dask."""
 
 
 # What is named exists

@@ -24,8 +24,8 @@ WAIT_SECONDS = 120.0
 """For a first worker, and for another when all are gone."""
 
 _HOW = (
-    "start one: python -m wmlib worker {address}; or leave --machine.scheduler away and run the same "
-    "command on this machine alone"
+    "start one: python -m wmlib worker {address}; or leave the option scheduler away, and run the same "
+    "command again"
 )
 
 
@@ -53,8 +53,8 @@ class Cluster(Executor):
         self.workers: dict[str, str] = {}  # their addresses, and the names that they give themselves
         self.refused: set[str] = set()
         self.gone = (
-            f"the scheduler at {address} is gone; start it again, or leave --machine.scheduler away: "
-            "the same command goes on from here"
+            f"the scheduler at {address} is gone; start it again, or leave the option scheduler away, "
+            "and run the same command again"
         )
         self._looked = 0.0
         self.client = open_client(address)
@@ -181,7 +181,7 @@ def open_client(address: str):
     except (OSError, ValueError, TimeoutError) as error:
         raise GameError(
             f"no scheduler answers at {address} ({error}); start one: dask scheduler --host 127.0.0.1, "
-            "or leave --machine.scheduler away"
+            "or leave the option scheduler away"
         ) from error
 
 
