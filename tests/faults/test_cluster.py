@@ -47,8 +47,10 @@ def test_workers_that_are_killed_change_nothing(tmp_path, smoke_run, capsys):
     shutil.copytree(smoke_run, tmp_path, dirs_exist_ok=True)
     (tmp_path / "events.jsonl").unlink()
     (tmp_path / "score.json").unlink()
-    for gone in ("episodes", "rounds", "checkpoints"):
+    for gone in ("episodes", "rounds"):
         shutil.rmtree(tmp_path / gone)
+    for stage in ("dream", "real"):
+        (tmp_path / "checkpoints" / f"{stage}.safetensors").unlink()
     for path in tmp_path.glob("controller*.safetensors"):
         path.unlink()
     (tmp_path / "stages" / "rounds.safetensors").unlink()
@@ -56,7 +58,7 @@ def test_workers_that_are_killed_change_nothing(tmp_path, smoke_run, capsys):
     machine = dataclasses.replace(config.machine, scheduler="local:2")
     pipeline = Pipeline(dataclasses.replace(config, machine=machine), tmp_path)
     cluster = crew_at("local:2").executor
-    moments = [('"collect"', "began"), ('"real"', '"real":'), ('"evaluate"', "began")]
+    moments = [('"collect"', "began"), ('"stage": "real"', '"real":'), ('"evaluate"', "began")]
     killed: list[int] = []
     killer = threading.Thread(
         target=kill_workers, args=(cluster, tmp_path, moments, killed), daemon=True
@@ -112,8 +114,8 @@ def test_a_scheduler_that_is_gone_is_told_and_the_run_goes_on_without_it(tmp_pat
     assert run.returncode == 2, shown
     (error,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     assert error == (
-        f"error: the scheduler at tcp://{address} is gone; start it again, or leave the option scheduler "
-        "away, and run the same command again"
+        f"error: the scheduler at tcp://{address} is gone; start it again, or leave the option "
+        "scheduler away, and run the same command again"
     )
     assert "Traceback" not in shown
     assert_all_files_valid(tmp_path)

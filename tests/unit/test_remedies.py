@@ -22,7 +22,7 @@ PACKAGE = Path(cli.__file__).parent
 FROM_A_FOLDER = {"evaluate", "fidelity", "play", "temperature"}
 SAID_BY = {
     "agent": FROM_A_FOLDER,
-    "cli": set(COMMANDS) - {"doctor"},
+    "cli": set(COMMANDS) - {"doctor", "worker"},
     "doctor": set(RUNNING),  # it speaks of what comes next
     "envs.envpool": set(RUNNING),
     "measure.temperature": {"temperature"},

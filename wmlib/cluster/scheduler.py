@@ -171,7 +171,11 @@ def open_client(address: str):
     try:
         if kind_ != "local":
             return distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        dask.config.set({"distributed.worker.daemon": False})  # a worker's games are processes too
+        settings = {
+            "distributed.worker.daemon": False,  # a worker's games are processes too
+            "distributed.deploy.lost-worker-timeout": "1 hour",  # to be back, on a busy machine
+        }
+        dask.config.set(settings)
         with Stop(obeys_twice=False), deaf_to_ctrl_c():
             cluster = distributed.LocalCluster(
                 n_workers=int(count), threads_per_worker=1, processes=True, host="127.0.0.1",
