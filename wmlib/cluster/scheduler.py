@@ -98,23 +98,23 @@ class Cluster(Executor):
             del self.workers[address]
             self.refused.add(address)
 
-    def _there(self) -> dict[str, dict]:
-        """Who is there, of whatever kind, by address."""
+    def _there(self) -> Mapping[str, int]:
+        """Who is there, of whatever kind: addresses, and threads of each."""
         if self.client.status != "running":
             raise GameError(self.gone)
         try:
-            return self.client.scheduler_info()["workers"]
+            return self.client.nthreads()
         except OSError as error:
             raise GameError(self.gone) from error
 
-    def _meet(self, there: Mapping[str, dict]) -> list[str]:
+    def _meet(self, there: Mapping[str, int]) -> list[str]:
         """Ask those who are new of what kind they are. Those who are of ours are taken; returns their
         names. The others are refused."""
         new = [a for a in there if a not in self.workers and a not in self.refused]
         told = self.client.run(describe, workers=new, on_error="return") if new else {}
         taken = []
         for address, said in told.items():
-            threads, name = there[address]["nthreads"], address
+            threads, name = there[address], address
             if isinstance(said, OSError):  # it is gone again
                 continue
             if isinstance(said, BaseException):

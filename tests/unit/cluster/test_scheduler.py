@@ -24,11 +24,11 @@ class Client:
         self.status, self.there, self.told, self.given = "running", {}, {}, []
 
     def add(self, address, name="", threads=1, **kind_of):
-        self.there[address] = {"nthreads": threads}
+        self.there[address] = threads
         self.told[address] = name or address[-3:], kind() | kind_of
 
-    def scheduler_info(self):
-        return {"workers": dict(self.there)}
+    def nthreads(self):
+        return dict(self.there)
 
     def run(self, function, workers, on_error):
         return {address: self.told[address] for address in workers}
@@ -73,7 +73,7 @@ def test_workers_of_another_kind_are_refused_by_name_and_given_nothing(client, c
     client.add("tcp://a:1", "old:1", torch="0.1")
     client.add("tcp://b:1", "wide:2", threads=8)
     client.add("tcp://c:1", "good:3")
-    client.there["tcp://d:1"] = {"nthreads": 1}
+    client.there["tcp://d:1"] = 1
     client.told["tcp://d:1"] = ModuleNotFoundError("No module named 'wmlib'")
     cluster = Cluster(ADDRESS, RunLog())
     said = capsys.readouterr().err
