@@ -52,7 +52,7 @@ class Size:
 
 
 FULL = Size(32, 200, 3, 100, (4, 8, 16, 32, 64), 300)
-QUICK = Size(8, 15, 1, 20, (4, 16), 20)
+QUICK = Size(8, 15, 1, 10, (4, 16), 20)
 
 
 def main(argv: list[str] | None = None) -> int:
