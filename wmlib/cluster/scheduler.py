@@ -98,6 +98,13 @@ class Cluster(Executor):
             del self.workers[address]
             self.refused.add(address)
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the scheduler; one of our own, and its workers, end."""
+        own = self.client.cluster
+        self.client.close(timeout=2)
+        if own:
+            own.close(timeout=10)
+
     def _there(self) -> Mapping[str, int]:
         """Who is there, of whatever kind: addresses, and threads of each."""
         if self.client.status != "running":
