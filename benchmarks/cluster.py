@@ -318,10 +318,10 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
 def with_tables(page: str, found: dict) -> str:
     """The page with its tables written anew, each between its two marks."""
     for name, text in tables(found).items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         head, _, rest = page.partition(begin)
         _, _, tail = rest.partition(end)
-        page = f"{head}{begin}{text}{end}{tail}"
+        page = f"{head}{begin}{text}\n{end}{tail}"
     return page
 
 
