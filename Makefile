@@ -18,7 +18,7 @@ endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := $(PIP) --constraint constraints.txt
 
-.PHONY: help setup lock lab test storm bench play reference doom temperature outputs look clean
+.PHONY: help setup lock lab test storm bench play web reference doom temperature outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -57,11 +57,15 @@ storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how ea
 	$(BIN)/python tests/faults/storm.py
 
 bench: setup     ## ours beside its peers: a table, benchmarks/results.json and .png
-	$(PINNED) envpool
+	$(PINNED) envpool stable-baselines3
 	$(BIN)/python -m benchmarks --json benchmarks/results.json --figure benchmarks/results.png
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif
+
+web: setup       ## what the page in web/ reads, of both shipped agents; then: python -m http.server -d web
+	$(BIN)/python -m wmlib export-web --task carracing --title CarRacing --out web/data
+	$(BIN)/python -m wmlib export-web --task takecover --title "Doom: take cover" --out web/data
 
 REFERENCE_RUN := python -m wmlib run --profile laptop --machine.backend envpool --run-dir runs/reference
 
@@ -71,15 +75,19 @@ reference: setup ## train the shipped agent again, from nothing, and score it
 	$(BIN)/python -m wmlib export --run-dir runs/reference --made-by "$(REFERENCE_RUN)"
 
 DOOM_RUN := python -m wmlib run --task takecover --profile laptop --run-dir runs/takecover
+CAR := data/reference/carracing
 DOOM := data/reference/takecover
 
 doom: setup      ## train the agent of Doom's TakeCover again, from nothing, and score it
 	$(BIN)/$(DOOM_RUN)
 	$(BIN)/python -m wmlib export --run-dir runs/takecover --episodes 500 --made-by "$(DOOM_RUN)"
 
-temperature: setup ## the temperature table: C learns in dreams of five temperatures
+temperature: setup ## Doom's C in dreams of five temperatures, and the car's in one that it can cheat
 	$(BIN)/python -m wmlib temperature --out runs/temperature
 	cp runs/temperature/temperature.json runs/temperature/controller_tau_*.safetensors $(DOOM)
+	$(BIN)/python -m wmlib temperature --run-dir $(CAR) --taus 0.1 --dream.generations 40 --dream.population 32 \
+	  --dream.episodes 4 --dream.horizon 1000 --episodes 32 --out runs/cheat
+	cp runs/cheat/temperature.json runs/cheat/controller_tau_*.safetensors $(CAR)
 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.dreams import dream_rows, has_bfloat16
+from benchmarks.dreams import dream_rows, environment_rows, has_bfloat16, has_sb3
 from benchmarks.figure import draw
 from benchmarks.games import env_rows, evaluation_rows
 from benchmarks.measure import Row
@@ -45,9 +45,7 @@ QUICK = Size(3, 100, 16, 80, 1024, 40, 9, 40)
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller, within three minutes")
-    parser.add_argument(
-        "--only", nargs="+", metavar="NAME", help="env, evaluation, dream, train, memory"
-    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=", ".join(GROUPS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the ratios here (.png)")
     options = parser.parse_args(argv)
@@ -82,6 +80,11 @@ def main(argv: list[str] | None = None) -> int:
         )
     if not has_bfloat16():
         print("\nThis processor has no bfloat16: rows named _bf16 and _gemm are left out.")
+    if not has_sb3():
+        print(
+            "\nWithout Stable-Baselines3: make_vec and make_vec_doom are left out. "
+            "pip install stable-baselines3 -c constraints.txt"
+        )
     print(f"\n{time.monotonic() - began:.0f} s in all")
     if options.json:
         save_json(options.json, [asdict(row) for row in rows])
@@ -108,6 +111,12 @@ def _dream(agent, size: Size, curves: Curves) -> Iterator[Row]:
         yield from dream_rows(dreamer, size.dreams, size.dream_horizon, size.repeats, prefix)
 
 
+def _make_vec(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    doom = load_agent(REFERENCE / "takecover")
+    for dreamer, prefix in ((agent, "make_vec"), (doom, "make_vec_doom")):
+        yield from environment_rows(dreamer, size.dreams, size.dream_horizon, size.repeats, prefix)
+
+
 def _train(agent, size: Size, curves: Curves) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         store = record_episodes(Path(folder), agent.task)
@@ -119,7 +128,8 @@ def _memory(agent, size: Size, curves: Curves) -> Iterator[Row]:
 
 
 GROUPS = {
-    "env": _env, "evaluation": _evaluation, "dream": _dream, "train": _train, "memory": _memory,
+    "env": _env, "evaluation": _evaluation, "dream": _dream, "make_vec": _make_vec,
+    "train": _train, "memory": _memory,
 }  # fmt: skip
 
 

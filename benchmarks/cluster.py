@@ -111,7 +111,7 @@ def measure(size: Size) -> dict:
                     dreams["spread"] = _dream_seconds(crew, agent, dreams["population"], batch, size)
         finally:
             cluster.shutdown()
-    far = Far(crew, Rules("carracing", 1), {"vae": agent.vae, "mdnrnn": agent.mdnrnn})
+    far = Far(crew, agent.task, Rules(1), {"vae": agent.vae, "mdnrnn": agent.mdnrnn})
     found["weights"] = sum(map(len, far.weights.values()))
     return found
 
@@ -132,8 +132,7 @@ def _seconds(work: Callable[[], object], repeats: int) -> float:
 
 def _generation(crew: Crew, agent: Agent, games: int, size: Size) -> tuple[float, float, float]:
     """Seconds of a generation; bytes sent and received with each order."""
-    rules = Rules("carracing", size.horizon)
-    far = Far(crew, rules, {"vae": agent.vae, "mdnrnn": agent.mdnrnn})
+    far = Far(crew, agent.task, Rules(size.horizon), {"vae": agent.vae, "mdnrnn": agent.mdnrnn})
     params, seeds = _players(agent, games)
     seconds = _seconds(lambda: play(far, agent.controller, params, seeds), size.repeats)
     traffic, before = crew.traffic, vars(crew.traffic).copy()
@@ -146,8 +145,8 @@ def _generation(crew: Crew, agent: Agent, games: int, size: Size) -> tuple[float
 def _round_trips(crew: Crew, agent: Agent, size: Size) -> tuple[float, float, float]:
     """Seconds of an order of next to nothing: one after the other, and many at once; and of the client's
     processor, for each of many."""
-    rules = Rules("carracing", 1, dream=Dreaming(1.0, "cutoff", "float32"))
-    far = Far(crew, rules, {"mdnrnn": agent.mdnrnn, "starts": agent.starts}, batch=1)
+    rules = Rules(1, dream=Dreaming(1.0, "cutoff", "float32"))
+    far = Far(crew, agent.task, rules, {"mdnrnn": agent.mdnrnn, "starts": agent.starts}, batch=1)
     params = agent.params[None]
     alone = _seconds(lambda: play(far, agent.controller, params, [1]), size.round_trips)
     seeds = list(range(size.round_trips))
@@ -162,9 +161,9 @@ def _dream_seconds(crew: Crew | None, agent: Agent, members: int, batch: int, si
     search = DreamSearch(population=members, episodes=16, horizon=size.dream_horizon)
     dream = agent.dream_for(search, 1.0)
     if crew:
-        dreaming = Dreaming(1.0, search.end, "float32")
-        rules = Rules("carracing", search.horizon, dream=dreaming)
-        dream = Far(crew, rules, {"mdnrnn": agent.mdnrnn, "starts": agent.starts}, batch)
+        rules = Rules(search.horizon, dream=Dreaming(1.0, search.end, "float32"))
+        models = {"mdnrnn": agent.mdnrnn, "starts": agent.starts}
+        dream = Far(crew, agent.task, rules, models, batch)
     params, seeds = population(agent, members), list(range(16))
     return _seconds(lambda: play(dream, agent.controller, params, seeds), size.repeats)
 

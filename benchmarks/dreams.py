@@ -1,13 +1,19 @@
-"""The dream, and the speed of the products that bound it."""
+"""The dream, the environment that it is to others, and the speed of the products that bound it."""
 
+import functools
+import importlib.util
 from collections.abc import Iterator
 
+import gymnasium
+import numpy as np
 import torch
 
 from benchmarks.games import Counted, population
 from benchmarks.measure import Row, side_by_side
 from benchmarks.peers import RolloutPool
 from wmlib.agent import Agent
+from wmlib.gym import DREAM, DreamEnv
+from wmlib.runtime.cores import core_count
 from wmlib.runtime.device import uses_bfloat16
 from wmlib.worlds import DreamWorld, play
 
@@ -53,6 +59,62 @@ def dream_rows(
         what = what.replace("at once", "at once, M's products in bfloat16")
         yield side_by_side(f"{prefix}_bf16", "dreamt steps/s", what, ours_in_bfloat16, theirs, repeats)
     yield gemm_row(agent, lanes, repeats, f"{prefix}_gemm")
+
+
+def has_sb3() -> bool:
+    return importlib.util.find_spec("stable_baselines3") is not None
+
+
+def environment_rows(
+    agent: Agent, lanes: int, horizon: int, repeats: int, prefix: str = "make_vec"
+) -> Iterator[Row]:
+    """Dreamt steps a second of `make_vec`, while C acts in it, on all cores: beside the world itself,
+    and beside Stable-Baselines3's way of making many of the single environment, a process a core."""
+    seeds, params = list(range(lanes)), agent.params[None]
+    world = agent.dream(lanes, horizon)
+    envs = gymnasium.make_vec(DREAM, lanes, agent=agent, horizon=horizon)
+
+    def act(seen: np.ndarray) -> np.ndarray:
+        return agent.controller.act(params, torch.from_numpy(seen)[None])[0].numpy()
+
+    def ours() -> int:
+        seen, _ = envs.reset(seed=0)
+        for _ in range(horizon):
+            seen, *_ = envs.step(act(seen))
+        return lanes * horizon
+
+    def the_world() -> int:
+        counted = Counted(world)
+        play(counted, agent.controller, params, seeds)
+        return counted.steps
+
+    ours()
+    what = f"make_vec, {lanes} dreams at once; the world itself"
+    yield side_by_side(f"{prefix}_world", "dreamt steps/s", what, ours, the_world, repeats)
+    if not has_sb3():
+        return
+    from stable_baselines3.common.vec_env import SubprocVecEnv
+
+    peer = SubprocVecEnv(
+        [functools.partial(_single, agent, horizon)] * core_count(), start_method="spawn"
+    )
+
+    def theirs() -> int:
+        peer.seed(0)
+        seen = peer.reset()
+        for _ in range(horizon):
+            seen, *_ = peer.step(act(seen))
+        return peer.num_envs * horizon
+
+    what = f"make_vec, {lanes} dreams at once; SB3's SubprocVecEnv, a process a core"
+    yield side_by_side(prefix, "dreamt steps/s", what, ours, theirs, repeats)
+    peer.close()
+
+
+def _single(agent: Agent, horizon: int) -> DreamEnv:
+    """One environment, in a process of its own."""
+    torch.set_num_threads(1)
+    return DreamEnv(agent=agent, horizon=horizon)
 
 
 def gemm_row(agent: Agent, lanes: int, repeats: int, name: str) -> Row:

@@ -34,6 +34,16 @@ if __name__ == "__main__":
         print("paid by the game:", play(game, C, params, SEEDS)[0])
 """
 
+ENVIRONMENT = """\
+import gymnasium
+
+import wmlib.gym  # registers both
+
+dream = gymnasium.make("wmlib/Dream-v0", agent="data/reference/takecover", temperature=1.15)
+seen, _ = dream.reset(seed=1)
+seen, reward, terminated, truncated, _ = dream.step(dream.action_space.sample())
+"""
+
 OWN_POLICY = '''\
 from pathlib import Path
 
@@ -109,6 +119,11 @@ SECTIONS = (
         ),
     ),
     Section(
+        "A game of your own",
+        "[A game of your own](own_game.md) says what a file of yours has to hold.",
+        ("wmlib.envs.adapter:Adapted", "wmlib.own:laptop", "wmlib.own:smoke"),
+    ),
+    Section(
         "Worlds",
         "A world takes actions and shows what a player sees. `RealWorld`, `DreamWorld` and\n"
         "`FrameWorld` have the methods of `World`, and close when a `with` block ends.",
@@ -123,6 +138,19 @@ SECTIONS = (
             "wmlib.worlds.play:PolicyPlayer",
             "wmlib.config:Machine",
             *(f"wmlib.worlds:{name}" for name in ("record", "DreamStarts", "moments", "memories")),
+        ),
+    ),
+    Section(
+        "Environments",
+        "The same two worlds as Gymnasium environments, in which any algorithm can learn: see\n"
+        "[the dream as an environment](environment.md).\n\n"
+        f"```python\n{ENVIRONMENT}```",
+        (
+            *(
+                f"wmlib.gym:{name}"
+                for name in ("DreamEnv", "RealEnv", "DreamVectorEnv", "RealVectorEnv", "Observation")
+            ),
+            "wmlib.gym:WorldVectorEnv.*",
         ),
     ),
     Section(
@@ -464,7 +492,7 @@ def _is_public(node: ast.FunctionDef) -> bool:
 
 def bullet(node: ast.FunctionDef, module: str) -> list[str]:
     """A method, or a function in a list, in one line, and its notes below."""
-    if has(node, "property"):
+    if has(node, "property") or has(node, "cached_property"):
         head = f"{node.name}: {_type(node.returns)}" if node.returns else node.name
     else:
         head = _call(node.name, arguments(node), _returned(node), narrow=False)

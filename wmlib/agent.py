@@ -14,11 +14,14 @@ from wmlib.envs.games import GameKind
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.device import dream_dtype
 from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import REFERENCE, expect, load_json, load_module, load_tensors, sha256
-from wmlib.runtime.place import AGENTS, bring_back
-from wmlib.task import Task, find_task
+from wmlib.runtime.place import AGENTS, GAME, bring_back
+from wmlib.runtime.source import NAME, is_address, parts_of
+from wmlib.task import Task, find_task, task_names
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
+from wmlib.worlds.dropout import open_dream
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.noisy import NoisyController
 from wmlib.worlds.perception import CHUNK
@@ -51,6 +54,7 @@ class Agent:
         horizon: int | None = None,
         kind: GameKind = "exact",
         chunk: int = CHUNK,
+        options: Mapping[str, object] | None = None,
     ) -> RealWorld | Far:
         """The real game, as this agent sees it, for so many games to be played.
 
@@ -59,15 +63,17 @@ class Agent:
                 workers play them.
             horizon: frames after which a game is cut; by default the task's own number.
             chunk: size of the batches of V and M (see `Perception`).
+            options: of the game, beside those that its task fixes.
         """
         machine = machine or Machine()
         if machine.scheduler:
-            rules = Rules(self.task.name, horizon or self.task.horizon, game=kind)
+            rules = Rules(horizon or self.task.horizon, game=kind, options=options or {})
             models = {"vae": self.vae, "mdnrnn": self.mdnrnn}
-            return Far(crew_at(machine.scheduler), rules, models)
+            return Far(crew_at(machine.scheduler), self.task, rules, models)
         # What steps many games at once is fastest if all were opened together.
         lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
-        return RealWorld(self.vae, self.mdnrnn, lanes, machine.worker_count, horizon, kind, chunk)
+        workers = machine.worker_count
+        return RealWorld(self.vae, self.mdnrnn, lanes, workers, horizon, kind, chunk, options)
 
     def dream(
         self,
@@ -76,11 +82,11 @@ class Agent:
         tau: float = 1.0,
         end: End = "cutoff",
         precision: Precision = "float32",
+        dropout: float = 0.0,
     ) -> DreamWorld:
-        """M's dream, wide enough for so many at once (see `DreamWorld`)."""
-        return DreamWorld(
-            self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
-        )
+        """M's dream, wide enough for so many at once (see `DreamWorld`, and `DropoutDream`)."""
+        how = tau, end, self.vae, dream_dtype(precision)
+        return open_dream(self.mdnrnn, self.starts, lanes, horizon, *how, dropout=dropout)
 
     def dream_for(
         self, search: DreamSearch, tau: float, machine: Machine | None = None
@@ -89,13 +95,12 @@ class Agent:
         many dreams make a batch, cut into batches, which the scheduler's workers share."""
         if machine and machine.dream_batch:
             dtype = str(dream_dtype(search.precision)).removeprefix("torch.")
-            dreaming = Dreaming(tau, search.end, dtype)
-            rules = Rules(self.task.name, search.horizon, dream=dreaming)
+            rules = Rules(search.horizon, dream=Dreaming(tau, search.end, dtype, search.dropout))
             models = {"mdnrnn": self.mdnrnn, "starts": self.starts}
             crew = crew_at(machine.scheduler) if machine.scheduler else None
-            return Far(crew, rules, models, machine.dream_batch)
+            return Far(crew, self.task, rules, models, machine.dream_batch)
         lanes = search.population * search.episodes
-        return self.dream(lanes, search.horizon, tau, search.end, search.precision)
+        return self.dream(lanes, search.horizon, tau, search.end, search.precision, search.dropout)
 
     def watch(self, world: World, seed: int) -> list[Step]:
         """Play one game in a world of one lane, and keep what there is to look at."""
@@ -120,20 +125,27 @@ class Explorer:
 
     def elsewhere(self, horizon: int, machine: Machine) -> Far:
         """Its games, which the scheduler's workers play."""
-        agent, kind = self.agent, machine.backend
-        shape = agent.controller.config
-        rules = Rules(agent.task.name, horizon, game=kind, controller=shape, noise=self.noise)
+        agent, shape = self.agent, self.agent.controller.config
+        rules = Rules(horizon, game=machine.backend, controller=shape, noise=self.noise)
         models = {"vae": agent.vae, "mdnrnn": agent.mdnrnn}
-        return Far(crew_at(machine.scheduler), rules, models)
+        return Far(crew_at(machine.scheduler), agent.task, rules, models)
 
 
-def load_agent(folder: Path, controller_file: str = "controller.safetensors") -> Agent:
+def load_agent(
+    folder: Path, controller_file: str = "controller.safetensors", task: Task | str | Path | None = None
+) -> Agent:
     """Read an agent from a run folder, or from `data/reference/<task>`.
+
+    Args:
+        task: what it plays, if you want to say so. An agent of a game of your own finds that where it
+            was when it learned; but code that came with a folder is run only if you name it here.
 
     Raises:
         ArtifactError: naming the file that is missing or damaged.
+        ConfigError: it plays another game than `task`.
     """
     folder = Path(folder)
+    task = None if task is None else find_task(task)
     remedy = finishing(folder)
     of_file = f"delete it and {remedy}"  # else the stage that made it is done, and is not run again
     if (folder / "manifest.json").exists():
@@ -141,22 +153,31 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         remedy = of_file = f"export the run again: python -m wmlib export --run-dir RUN --out {out}"
     if folder.is_relative_to(REFERENCE):
         if folder.name not in AGENTS and not folder.is_dir():
+            name = task.source if task and task.source else folder.name
             raise ArtifactError(
                 f"no agent of {folder.name} comes with this package; train one: python -m wmlib run "
-                f"--task {folder.name}, and name its folder with --run-dir"
+                f"--task {name}, and name its folder with --run-dir"
             )
         remedy = of_file = f"bring back what was shipped: {bring_back(folder)}"
     _verify(folder, of_file)
     path = folder / controller_file
     tensors, about = load_tensors(path, of_file)
+    if task is None and isinstance(about.get("game"), dict):
+        task = _own_task(folder, about)
     try:
-        task = find_task(about["task"])
+        name = str(about["task"])
+        if task is None:
+            if name not in task_names():  # nor may a file name another one, to be run
+                raise ValueError(f"there is no task {name!r}")
+            task = find_task(name)
         controller = Controller(task, ControllerConfig(**about["controller"]))
         # Weights that were shipped before M's own file told it have it here.
         weight = about.get("end_weight", MDNRNNConfig.done_positive_weight)
         kept = {kind: Path(name).name for kind, name in about.get("weights", {}).items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{path} is not a controller ({error}); {of_file}") from error
+    if task.name != name:
+        raise ConfigError(f"--task is {task.name}, but the agent in {folder} plays {name}")
     expect(path, tensors, {"params": (controller.size,)}, of_file)
     params = tensors["params"].float()
 
@@ -177,6 +198,30 @@ def load_agent(folder: Path, controller_file: str = "controller.safetensors") ->
         origin = {kind: (file_of(kind), each["sha256"]) for kind, each in found.items()}
         check_origin(path, about, origin, of_file)
     return Agent(task, vae, mdnrnn, controller, params, starts, about)
+
+
+def _own_task(folder: Path, about: Mapping) -> Task:
+    """The game of one's own that the agent in a run folder learned to play, where it was then.
+
+    Raises:
+        ArtifactError: the folder names none, or that was edited since.
+    """
+    game, config = about["game"], folder / "config.json"
+    name = game.get("name")
+    copy = folder / GAME if name == NAME else f"{folder / GAME}:{name}"
+    remedy = f"name its file with --task; {copy} is as it learned it: look at it before you trust it"
+    said = load_json(config, remedy) if config.is_file() else {}
+    source = said.get("task") if isinstance(said, dict) else None
+    outside = isinstance(source, str) and Path(source).is_absolute() and is_address(source)
+    if not outside or parts_of(source)[0].is_relative_to(folder.resolve()):
+        plays = about.get("task")
+        raise ArtifactError(f"the agent in {folder} plays {plays}, a game of its own; {remedy}")
+    if not parts_of(source)[0].is_file():
+        raise ArtifactError(f"{source}, which the agent in {folder} plays, is not there; {remedy}")
+    task = find_task(source)
+    if task.digest != game.get("digest"):
+        raise ArtifactError(f"{source} was edited since the agent in {folder} learned it; {remedy}")
+    return task
 
 
 def finishing(run: Path) -> str:

@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from wmlib.config import (
+    REPORTING_SEEDS,
     End,
     EvaluateConfig,
     FidelityConfig,
     Machine,
     RunConfig,
     TableConfig,
+    WebConfig,
     check_scored_games,
     makers,
 )
 from wmlib.envs.errors import GameError
 from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable
-from wmlib.runtime.fields import ConfigError, check_counts, check_seed, check_taus
-from wmlib.runtime.files import REFERENCE, as_json, save_json
+from wmlib.runtime.fields import ConfigError, check, check_counts, check_seed, check_taus
+from wmlib.runtime.files import REFERENCE, as_json, load_json, save_json
 from wmlib.runtime.place import CHECKOUT
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.streams import tell
@@ -82,8 +84,9 @@ class EvaluateOptions(OnThisMachine):
     """The game itself, or M's dream of it."""
     episodes: int = EvaluateConfig.episodes
     """Games to play."""
-    first_seed: int = EvaluateConfig.first_seed
-    """The first game's seed; the others follow."""
+    first_seed: int | None = None
+    """The first game's seed; the others follow. By default that of the score that was shipped with the
+    agent; of others 2,000,000."""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
     policy: str = "agent"
@@ -107,9 +110,11 @@ class EvaluateOptions(OnThisMachine):
         check_scored_games(self)
         check_taus(self, "tau")
 
-    def config(self, task: Task) -> EvaluateConfig:
+    def config(self, task: Task, first_seed: int = EvaluateConfig.first_seed) -> EvaluateConfig:
+        """first_seed: where none was asked for."""
         horizon = task.horizon if self.horizon is None else self.horizon
-        return EvaluateConfig(self.episodes, self.first_seed, horizon)
+        first_seed = first_seed if self.first_seed is None else self.first_seed
+        return EvaluateConfig(self.episodes, first_seed, horizon)
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class TemperatureOptions(OnThisMachine, TableConfig):
     run_dir: Path | None = None
     """Folder of the run whose V and M are taken; by default the Doom agent that comes with this
     package."""
+    task: str | None = None
+    """The game; by default the run's own."""
     out: Path = Path("runs/temperature")
     """Folder for the controllers and the table: made if missing, gone on with if there."""
     seed: int = RunConfig.seed
@@ -178,10 +185,40 @@ class ExportOptions(OnThisMachine):
     checked against what the run's stages recorded. By default that of the profile that fits."""
     episodes: int = EvaluateConfig.episodes
     """Games for each score."""
+    dream_episodes: int | None = None
+    """Games for the score of the controller that learned in dreams alone; by default as many."""
+    first_seed: int = EvaluateConfig.first_seed
+    """Where the seeds of the scores begin. Take those on which nothing was ever scored before."""
+    check: bool = False
+    """Score a second time, on seeds that follow: do both scores agree?"""
     horizon: int | None = None
     """Frames after which a game is cut; by default the task's own number."""
     game: Literal["stock", "exact"] = "stock"
     """The library's own class, or ours: faster, with the same pixels and scores."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_scored_games(self)
+        enough = self.dream_episodes is None or self.dream_episodes >= 2
+        check(self, "dream_episodes", enough, "2 or more: a single game is an anecdote")
+        reporting = self.first_seed >= REPORTING_SEEDS
+        check(self, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
+
+
+@dataclass(frozen=True)
+class ExportWebOptions(WebConfig):
+    """Write what the page in web/ needs of an agent: its dream, and a game that it plays."""
+
+    task: str | None = None
+    """The game; by default the run's own, without a run carracing."""
+    run_dir: Path | None = None
+    """Folder of the run; by default the agent that comes with this package."""
+    table: Path | None = None
+    """Folder of a temperature table of this agent (python -m wmlib temperature): its controllers are
+    shown too, with what they were promised and what the game paid. By default the run's own, if it has
+    one."""
+    out: Path = Path("web/data")
+    """Where the page looks for games: each gets a folder of its own there."""
 
 
 def run_command(command: str, argv: Sequence[str]) -> int:
@@ -201,7 +238,7 @@ def run_command(command: str, argv: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         again = shlex.join(["python", "-m", "wmlib", command, *argv])
-        then = "goes on from here" if command in (*RUNNING, "temperature") else "begins anew"
+        then = "goes on from here" if command in (*RUNNING, "temperature", "export") else "begins anew"
         print(f"\nstopped. The same command {then}: {again}", file=sys.stderr)
         return 130
 
@@ -216,7 +253,9 @@ def _of_the_machine(command: str, error: Exception) -> str | None:
         less = "take fewer lanes: --lanes 8"
         if command in RUNNING:
             less = "take fewer lanes (--machine.lanes 8), or a smaller --vae.batch-size"
-        return f"too little memory; {'show fewer --steps' if command == 'play' else less}"
+        return (
+            f"too little memory; {'show fewer --steps' if command in ('play', 'export-web') else less}"
+        )
     if number in (errno.EACCES, errno.ENAMETOOLONG) and error.filename:
         return str(unreadable(Path(error.filename), error, "choose another"))
     return None
@@ -235,7 +274,8 @@ def run_options(command: str, argv: Sequence[str]) -> RunOptions:
     first.add_argument("--task", default=RunConfig.task)
     known = first.parse_known_args(argv)[0]
     config = find_profile(known.profile, known.task)
-    default = RunOptions(Path("runs") / f"{known.task}-{known.profile}", known.profile, config)
+    folder = Path("runs") / f"{find_task(known.task).name}-{known.profile}"
+    default = RunOptions(folder, known.profile, config)
     return tyro.cli(RunOptions, prog=f"python -m wmlib {command}", args=argv, default=default)
 
 
@@ -256,19 +296,21 @@ def _run(command: str, argv: list[str]) -> int:
 
 
 def _agent_for(
-    options: EvaluateOptions | FidelityOptions | PlayOptions, default: str, controller: str = CONTROLLER
+    options: "EvaluateOptions | FidelityOptions | PlayOptions | ExportWebOptions",
+    default: str,
+    controller: str = CONTROLLER,
 ) -> "Agent":
     """The agent of the run, or the one that comes with the package; of the game that is asked for."""
     from wmlib.agent import load_agent
 
-    task = find_task(options.task or default).name
-    folder = options.run_dir or REFERENCE / task
+    task = find_task(options.task or default)
+    folder = options.run_dir or REFERENCE / task.name
     there = sorted(path.name for path in folder.glob("controller*.safetensors"))
     if there and controller != CONTROLLER and not (folder / controller).is_file():  # mistyped
         raise ConfigError(f"--controller: {folder} has no {controller}; it has: {', '.join(there)}")
-    agent = load_agent(folder, controller)
-    if options.task and agent.task.name != task:
-        raise ConfigError(f"--task is {task}, but the agent in {folder} plays {agent.task.name}")
+    agent = load_agent(folder, controller, task if options.task else None)
+    if task.source and agent.about["game"]["digest"] != task.digest:
+        tell(f"note: {task.source} is not as it was when the agent in {folder} learned it", sys.stderr)
     return agent
 
 
@@ -291,9 +333,10 @@ def _evaluate(argv: list[str]) -> int:
             score = evaluate_policy(
                 task, options.policy, config, options.machine, RunLog(), options.game
             )
-        return _tell_score(options, score, {"horizon": config.horizon, "game": options.game})
+        how = {"horizon": config.horizon, "game": options.game, **_own(task)}
+        return _tell_score(options, score, how)
     agent = _agent_for(options, RunConfig.task, options.controller)
-    config = options.config(agent.task)
+    config = options.config(agent.task, _scored_from(options, agent))
     if options.world == "real":
         world = agent.real(config.episodes, options.machine, config.horizon, options.game)
     else:
@@ -308,8 +351,22 @@ def _evaluate(argv: list[str]) -> int:
         "horizon": config.horizon,
         "controller": options.controller,
         "weights": digest_of_agent(agent),
+        **_own(agent.task),
     }
     return _tell_score(options, score, how)
+
+
+def _scored_from(options: EvaluateOptions, agent: "Agent") -> int:
+    """The first seed of the score that was shipped with the agent; of others the first of all."""
+    path = (options.run_dir or REFERENCE / agent.task.name) / "manifest.json"
+    scores = load_json(path, "export the run again").get("scores", {}) if path.exists() else {}
+    of_it = scores.get(Path(options.controller).stem, {}) if isinstance(scores, dict) else {}
+    return of_it.get("first_seed", EvaluateConfig.first_seed)
+
+
+def _own(task: Task) -> dict[str, str]:
+    """What tells one version of a game of yours from another."""
+    return {"digest_of_game": task.digest} if task.source else {}
 
 
 def _tell_score(options: EvaluateOptions, score, how: dict) -> int:
@@ -363,7 +420,7 @@ def _temperature(argv: list[str]) -> int:
     from wmlib.runtime.signals import stops_on_signals
 
     ensure_writable(options.out / TABLE, "--out")
-    agent = load_agent(options.run_dir or REFERENCE / "takecover")
+    agent = load_agent(options.run_dir or REFERENCE / "takecover", task=options.task)
     job = Job("temperature", options.seed, RunLog(options.out), options.out)
     with stops_on_signals():
         rows = table(agent, options, options.machine, job)
@@ -392,18 +449,21 @@ def _export(argv: list[str]) -> int:
     if not options.out and not CHECKOUT:
         raise ConfigError("--out: say where to; what is shipped lies among installed packages here")
     from wmlib.runtime.signals import stops_on_signals
-    from wmlib.stages.export import export_run
+    from wmlib.stages.export import Scoring, export_run
 
     if options.out:
         ensure_writable(options.out / "manifest.json", "--out")
     made_by = options.made_by or _profile_of(options.run_dir)
     made = _meant(made_by)
     task = find_task(made.task)
+    if task.source and not options.out:
+        raise ConfigError("--out: say where to; data/reference is for the games that come with wmlib")
     out = options.out or REFERENCE / task.name
     horizon = task.horizon if options.horizon is None else options.horizon
-    config = EvaluateConfig(options.episodes, horizon=horizon)
+    config = EvaluateConfig(options.episodes, options.first_seed, horizon)
+    plan = Scoring(config, options.dream_episodes or options.episodes, options.check, options.game)
     with stops_on_signals():
-        scores = export_run(options.run_dir, out, made_by, made, config, options.game, options.machine)
+        scores = export_run(options.run_dir, out, made_by, made, plan, options.machine)
     text = "\n".join(f"{name}: {score}" for name, score in scores.items())
     why = tell(text, sys.stdout)
     return _tell_instead(text, why, out) if why else 0
@@ -416,14 +476,14 @@ def _profile_of(run_dir: Path) -> str:
         ArtifactError: there is none.
     """
     from wmlib.runtime.log import RunLog
-    from wmlib.stages.folder import RunFolder
+    from wmlib.stages.folder import RunFolder, task_of_run
 
-    for task in map(find_task, task_names()):
-        for profile in task.profiles:
-            config = find_profile(profile, task.name)
+    for name in task_of_run(run_dir) or task_names():
+        for profile in find_task(name).profiles:
+            config = find_profile(profile, name)
             files = RunFolder(config, run_dir, RunLog(quiet=True))
             if all(files.is_done(stage) for stage in config.stages if stage != "evaluate"):
-                return f"python -m wmlib run --task {task.name} --profile {profile}"
+                return shlex.join(["python", "-m", "wmlib", "run", "--task", name, "--profile", profile])
     raise ArtifactError(
         f"{run_dir} is not a finished run of a profile as it stands; finish it, or say which command, "
         'with all its options, made it: --made-by "python -m wmlib run ..."'
@@ -439,19 +499,36 @@ def _meant(command: str) -> RunConfig:
     return run_options("run", words[4:]).config
 
 
+def _export_web(argv: list[str]) -> int:
+    options = tyro.cli(ExportWebOptions, prog="python -m wmlib export-web", args=argv)
+    from wmlib.runtime.log import RunLog
+    from wmlib.runtime.signals import stops_on_signals
+    from wmlib.stages.web import LIST, export_web
+
+    ensure_writable(options.out / LIST, "--out")
+    agent = _agent_for(options, RunConfig.task)
+    folder = options.run_dir or REFERENCE / agent.task.name
+    with stops_on_signals():
+        files = export_web(agent, folder, options.out, options, options.table, RunLog())
+    text = "\n".join(f"{path}: {size / 1e6:.1f} MB" for path, size in files.items())
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why, options.out) if why else 0
+
+
 def _play(argv: list[str]) -> int:
     options = tyro.cli(PlayOptions, prog="python -m wmlib play", args=argv)
     if options.out.is_dir():
         gif = PlayOptions.out.name
         raise ConfigError(f"--out: {options.out} is a folder; name a file, such as {options.out / gif}")
     ensure_writable(options.out, "--out")
+    from wmlib.runtime.log import as_points
     from wmlib.widgets.side_by_side import show_side_by_side
 
     agent = _agent_for(options, RunConfig.task)
     real, dreamt = show_side_by_side(agent, options.seed, options.steps, options.out)
     text = (
-        f"real game: {real:.0f} points in {options.steps} frames\n"
-        f"its dream: {dreamt:.0f} points in {options.steps} frames, as M believes\n"
+        f"real game: {as_points(real)} points in {options.steps} frames\n"
+        f"its dream: {as_points(dreamt)} points in {options.steps} frames, as M believes\n"
         f"side by side: {options.out}"
     )
     why = tell(text, sys.stdout)
@@ -474,6 +551,7 @@ _COMMANDS = {
     "fidelity": _fidelity,
     "play": _play,
     "export": _export,
+    "export-web": _export_web,
     "worker": _worker,
 }
 

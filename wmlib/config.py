@@ -29,6 +29,8 @@ from wmlib.task import find_task
 
 ITERATE_SEEDS = 500_000
 """Training seeds of the games that the agent plays in the stage iterate; explorers' seeds lie below."""
+REFIT_SEEDS = 750_000
+"""Training seeds of the games that the agent plays in the stage refit; those of iterate lie below."""
 VALIDATION_SEEDS = 1_000_000
 """Seeds below are for training; from here on for choosing between checkpoints."""
 FIDELITY_SEEDS = 1_500_000
@@ -111,8 +113,9 @@ class MDNRNNConfig:
     """Whether the step size falls to zero along a half cosine."""
     clip: float = 1.0
     """Largest absolute value of an element of the gradient (the paper's clipping)."""
-    reward_weight: float = 1.0
-    """Weight of the squared error of the reward beside the NLL of z."""
+    reward_weight: float | None = 1.0
+    """Weight of the squared error of the reward beside the NLL of z. None takes one over the variance of
+    the rewards that M learns from, whatever a game's points are worth."""
     optimism_weight: float = 1.0
     """Factor on the squared error where M promises more reward than there was."""
     done_weight: float = 1.0
@@ -127,7 +130,9 @@ class MDNRNNConfig:
         check_counts(self, steps=1, batch_size=1, sequence_length=1)
         check_range(self, 1e-7, 1.0, "learning_rate")
         check_range(self, 1e-6, 1e6, "clip")
-        check_range(self, 0.0, 1e6, "reward_weight", "done_weight")
+        check_range(self, 0.0, 1e6, "done_weight")
+        if self.reward_weight is not None:
+            check_range(self, 0.0, 1e6, "reward_weight")
         check_range(self, 0.0, 1e6, "optimism_weight")
         check_range(self, 1e-6, 1e6, "done_positive_weight")
 
@@ -150,20 +155,27 @@ class ControllerConfig:
 
 @dataclass(frozen=True)
 class Search:
-    """How CMA-ES searches for C, wherever the candidates play."""
+    """How C is searched for, wherever the candidates play."""
 
+    strategy: Literal["cma", "pairs"] = "cma"
+    """cma: CMA-ES, which learns in which directions to step. pairs: mirrored pairs, each on tracks of
+    its own; only which of a pair did better counts."""
     generations: int = 100
-    """Times that CMA-ES asks and is told."""
+    """Times that the strategy asks and is told."""
     population: int = 64
     """Candidates in a generation."""
     episodes: int = 16
     """Tracks (or dreams) on which each candidate is scored, in each generation."""
     common: bool = True
     """Whether all candidates of a generation get the same tracks."""
+    finals: int = 0
+    """Further tracks in each generation for the better half, which are ranked anew by all of theirs."""
+    hard: int = 0
+    """How many of a generation's tracks are not new, but those of late on which candidates did worst."""
     diagonal: bool = False
     """Whether the covariance stays diagonal (separable CMA-ES): quicker to learn, sees less."""
     sigma: float = 0.1
-    """CMA-ES's first step size."""
+    """Step size: CMA-ES's first, or that of all pairs."""
     weight_decay: float = 0.01
     """Penalty in the fitness: this times the mean square of the search's coordinates."""
     average: int = 1
@@ -172,23 +184,55 @@ class Search:
     """Frames after which an episode is cut."""
     patience: int = 0
     """End an episode after so many frames without reward; 0 never does."""
+    charge: bool = False
+    """Whether an episode that patience ends is charged for the frames that are left. Else it costs less
+    to give up than to drive on."""
+    jerk: float = 0.0
+    """Penalty in the fitness: this times the squared change of the action, added up over an episode."""
 
     def __post_init__(self):
         check_choices(self)
-        check_counts(self, generations=1, population=4, episodes=1, average=1, horizon=1, patience=0)
+        check_counts(
+            self,
+            generations=1,
+            population=4,
+            episodes=1,
+            average=1,
+            horizon=1,
+            patience=0,
+            finals=0,
+            hard=0,
+        )
         check_range(self, 1e-6, 10.0, "sigma")
-        check_range(self, 0.0, 1e9, "weight_decay")
+        check_range(self, 0.0, 1e9, "weight_decay", "jerk")
+        pairs = self.strategy == "pairs"
+        check(self, "population", not pairs or self.population % 2 == 0, "even: it is made of pairs")
+        rule = "{} where pairs have tracks of their own"
+        check(self, "diagonal", not (pairs and self.diagonal), rule.format("False"))
+        check(self, "finals", not (pairs and self.finals), rule.format("0"))
+        own = pairs or not self.common
+        check(self, "hard", not (own and self.hard), rule.format("0"))
+        check(
+            self, "hard", self.hard < self.episodes, "less than episodes: there must be new tracks too"
+        )
 
 
 @dataclass(frozen=True)
 class DreamSearch(Search):
-    """How CMA-ES searches for C in M's dream, whatever its temperature."""
+    """How C is searched for in M's dream, whatever its temperature."""
 
     end: End = "cutoff"
     """Where M finds the end likelier than not (as in the paper), or by chance, as likely as M says."""
     precision: Precision = "float32"
     """Number format of M's products in the dream. auto takes bfloat16 where the processor has units for
     it: nearly twice as fast there, and a dream is noisy anyway."""
+    dropout: float = 0.0
+    """Share of z and h that is missing in a dream, other numbers in each: no dream is quite like the
+    others, and what works in one alone does not pay."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_range(self, 0.0, 0.9, "dropout")
 
 
 @dataclass(frozen=True)
@@ -250,6 +294,10 @@ class DreamConfig(DreamSearch):
 class RealConfig(Search):
     """Evolve C in the real game."""
 
+    grass: float = 0.0
+    """Penalty in training: this for each wheel on the grass, in each frame. (The car's look-alike sketch
+    alone knows of it.)"""
+
     start: Literal["zero", "previous"] = "previous"
     """Begin at C = 0, or at the controller that the stage before left."""
     coordinates: Coordinates = Coordinates()
@@ -257,6 +305,7 @@ class RealConfig(Search):
 
     def __post_init__(self):
         super().__post_init__()
+        check_range(self, 0.0, 100.0, "grass")
         if self.coordinates.kind != "weights":
             _check_long_enough(self)
 
@@ -282,6 +331,9 @@ class RoundsConfig:
     """Rounds from whose games M learns, the present one included."""
     share: float = 0.5
     """Share of those games in a batch. The rest are explorers' games."""
+    margin: int = 90
+    """Frames before the end of a game in which no dream begins: the crash, or the boredom, that ended it
+    is already under way there."""
     mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=150, learning_rate=5e-4)
     """How M learns on."""
     dream: DreamSearch = DreamSearch(
@@ -290,9 +342,12 @@ class RoundsConfig:
     """How C learns on."""
     tau: float = 1.0
     """Temperature of its dreams."""
+    validation: Validation | None = None
+    """Tests of C in the real game after each round: the best C is kept, with its M. Without them the
+    last."""
 
     def __post_init__(self):
-        check_counts(self, rounds=1, games=4, recent=1, patience=0)
+        check_counts(self, rounds=1, games=4, recent=1, patience=0, margin=0)
         check_counts_or_all(self, "components")
         _check_long_enough(self)
         check_range(self, 1e-6, 10.0, "spread")
@@ -323,12 +378,40 @@ class IterateConfig:
     """How V learns on."""
     mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
     """How M learns on."""
+    calibrate: bool = False
+    """Whether M's odds of an end are put right by how often those games ended."""
+    begin: Literal["first", "anywhere"] = "first"
+    """Where the new dreams begin: at first frames of explorers' games, or anywhere in C's games."""
     dream: DreamConfig = DreamConfig(start="previous")
     """How C learns in the new dream."""
 
     def __post_init__(self):
+        check_choices(self)
         check_counts(self, episodes=1, horizon=1)
-        check_room(self, ITERATE_SEEDS, VALIDATION_SEEDS)
+        check_room(self, ITERATE_SEEDS, REFIT_SEEDS)
+        check_range(self, 0.0, 1.0, "noise", "share")
+
+
+@dataclass(frozen=True)
+class RefitConfig:
+    """C plays, V and M learn on from its games too, and C is carried over to what they then see."""
+
+    episodes: int = 300
+    """Games that C plays."""
+    noise: float = 0.1
+    """Share of the explorer in its actions, from 0 to 1."""
+    horizon: int = 1000
+    """Frames after which such a game is cut."""
+    share: float = 0.5
+    """Share of those games in a batch. The rest are explorers' games."""
+    vae: VAEConfig = VAEConfig(steps=2000, learning_rate=5e-4)
+    """How V learns on."""
+    mdnrnn: MDNRNNConfig = MDNRNNConfig(steps=300, learning_rate=5e-4)
+    """How M learns on."""
+
+    def __post_init__(self):
+        check_counts(self, episodes=1, horizon=1)
+        check_room(self, REFIT_SEEDS, VALIDATION_SEEDS)
         check_range(self, 0.0, 1.0, "noise", "share")
 
 
@@ -337,7 +420,8 @@ def check_scored_games(config: object) -> None:
     check_counts(config, episodes=1)
     # Two episodes or more give a spread; one would be an anecdote.
     check(config, "episodes", config.episodes >= 2, "2 or more: a single game is an anecdote")
-    check_seed(config, "first_seed", config.episodes)
+    if config.first_seed is not None:
+        check_seed(config, "first_seed", config.episodes)
 
 
 @dataclass(frozen=True)
@@ -377,6 +461,28 @@ class TableConfig:
 
 
 @dataclass(frozen=True)
+class WebConfig:
+    """What the page is to show of an agent."""
+
+    name: str = ""
+    """Name of its folder there; by default that of the game."""
+    title: str = ""
+    """What the page calls the game; by default its name."""
+    seed: int = 1_500_000
+    """Of the game that is recorded; one that no score is reported from."""
+    steps: int = 600
+    """Frames of it, at most."""
+    dreams: int = 32
+    """Dreams in which it is measured what each controller is promised."""
+
+    def __post_init__(self):
+        check_counts(self, steps=2, dreams=2)
+        check_seed(self, "seed")
+        plain = self.name.replace("-", "").replace("_", "").replace(".", "")
+        check(self, "name", not self.name or (plain.isalnum() and plain.isascii()), "letters and digits")
+
+
+@dataclass(frozen=True)
 class FidelityConfig:
     """How far an agent's dream may be believed: its scores, ends and pictures against the game's."""
 
@@ -407,9 +513,9 @@ class Machine:
     """Processes that run games; 0 takes one for each core that this process may use."""
     lanes: int = 64
     """Games held open at once. (EnvPool opens a whole generation's: it is fastest that way.)"""
-    backend: Literal["exact", "envpool"] = "exact"
-    """Which game to *train* on: its own pixels, or EnvPool's look-alike where there is one. Scores are
-    always the game's own."""
+    backend: Literal["exact", "sketch", "envpool"] = "exact"
+    """Which game to *train* on: its own pixels, or a faster look-alike where there is one: sketch, the
+    same game drawn coarsely, or EnvPool's. Scores are always the game's own."""
     scheduler: str = ""
     """Who plays the games: dask's scheduler, as in tcp://host:8786, or local:N for N worker processes
     here. Empty: the processes above. (docs/cluster.md says more.)"""
@@ -456,8 +562,9 @@ STAGES = {
         Stage("dream", ("mdnrnn",), ("controller",), "evolve"),
         Stage("iterate", ("dream",), ("vae", "dream_starts", "mdnrnn", "controller"), "evolve"),
         Stage("rounds", ("dream",), ("mdnrnn", "controller"), "evolve"),
+        Stage("refit", ("dream",), ("vae", "dream_starts", "mdnrnn", "controller"), "evolve"),
         Stage("real", ("mdnrnn",), ("controller",), "evolve"),
-        Stage("evaluate", ("dream", "iterate", "rounds", "real"), ("score",), "run"),
+        Stage("evaluate", ("dream", "iterate", "rounds", "refit", "real"), ("score",), "run"),
     )
 }
 """All stages, in their order. Each has a field of its name in `RunConfig`."""
@@ -475,7 +582,7 @@ class RunConfig:
     """All that a run depends on. The same configuration on the same machine gives the same numbers."""
 
     task: str = "carracing"
-    """The game."""
+    """The game: a name, or the file of a game of yours (see `wmlib.task.find_task`)."""
     seed: int = 1
     """Seed of everything that is drawn, apart from the games."""
     stages: tuple[StageName, ...] = (
@@ -489,26 +596,36 @@ class RunConfig:
     dream: DreamConfig = DreamConfig()
     iterate: IterateConfig = IterateConfig()
     rounds: RoundsConfig = RoundsConfig()
+    refit: RefitConfig = RefitConfig()
     real: RealConfig = RealConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     machine: Machine = Machine()
 
     def __post_init__(self):
         task = find_task(self.task)
+        object.__setattr__(self, "task", task.source or task.name)
         players = (*task.explorers, "agent")
-        rule = f"{', '.join(task.explorers)} or agent in {self.task}"
+        rule = f"{', '.join(task.explorers)} or agent in {task.name}"
         check(self.collect, "policy", self.collect.policy in players, rule)
         check_seed(self, "seed")
         self._check_stages()
-        if "iterate" in self.stages:
+        if not {"iterate", "refit"}.isdisjoint(self.stages):
             fits = self.collect.first_seed + self.collect.episodes <= ITERATE_SEEDS
-            check(self.collect, "first_seed", fits, "such that all seeds stay below iterate's 500,000")
+            check(
+                self.collect,
+                "first_seed",
+                fits,
+                "such that all seeds stay below 500,000: C plays from there on",
+            )
         reporting = self.evaluate.first_seed >= REPORTING_SEEDS
         check(self.evaluate, "first_seed", reporting, f"a reporting seed, {REPORTING_SEEDS:,} or more")
+        kinds = [kind for kind in ("exact", "sketch", "envpool") if kind in task.games]
+        rule = f"{' or '.join(kinds)}: {task.name} has no other"
+        check(self.machine, "backend", self.machine.backend in kinds, rule)
+        knows = self.machine.backend == "sketch"
+        check(self.real, "grass", not self.real.grass or knows, "0 without --machine.backend sketch")
         if self.machine.backend == "envpool":
-            rule = f"exact: EnvPool has no {self.task}"
-            check(self.machine, "backend", "envpool" in task.games, rule)
-            for stage in (self.collect, self.iterate, self.rounds, self.real):
+            for stage in (self.collect, self.iterate, self.rounds, self.refit, self.real):
                 rule = f"{task.horizon} or less: EnvPool stops there"
                 check(stage, "horizon", stage.horizon <= task.horizon, rule)
 
@@ -522,7 +639,7 @@ class RunConfig:
             there = not one_of or not set(one_of).isdisjoint(self.stages)
             check(self, "stages", there, f"such that {' or '.join(one_of)} comes before {stage}")
         first = next((name for name in self.stages if name in makers("controller")), None)
-        if first:
+        if first:  # refit is never the first: it needs one that dreams
             config = getattr(self, first)
             check(config, "start", config.start == "zero", "zero in the first stage that evolves C")
 

@@ -39,8 +39,12 @@ def main(argv: list[str]) -> int:
     Only the standard library is needed until all packages are found.
     """
     text = "Say what is wrong with this machine, and the command that mends it."
-    argparse.ArgumentParser("python -m wmlib doctor", description=text).parse_args(argv)
+    parser = argparse.ArgumentParser("python -m wmlib doctor", description=text)
+    parser.add_argument("--task", help="a game to try besides: its name, or the file of one of yours")
+    task = parser.parse_args(argv).task
     findings = findings_in()
+    if task and not any(finding.broken for finding in findings):
+        findings += task_findings(task)
     for finding in findings:
         print(finding)
     return 1 if any(finding.broken for finding in findings) else 0
@@ -243,6 +247,73 @@ def weights_findings(reference: Path = REFERENCE) -> list[Finding]:
             what, remedy = str(error).split("; ")[0], bring_back(reference / name)
             findings.append(Finding(what, remedy, True))
     return findings
+
+
+def task_findings(name: str, frames: int = 200) -> list[Finding]:
+    """What a game is, as far as it was derived, and how it behaves in the hands of an explorer.
+
+    Args:
+        frames: to play, in two games of the same seed.
+    """
+    from wmlib.envs.errors import GameError
+    from wmlib.runtime.fields import ConfigError
+    from wmlib.runtime.versions import game_versions
+    from wmlib.task import find_task
+
+    try:
+        task = find_task(name)
+        kind = {"free": "numbers", "choice": "a choice of", "switches": "switches"}[task.kind]
+        actions = ", ".join(
+            f"{each} {low:g} to {high:g}" if task.kind == "free" else each
+            for each, (low, high) in task.actions.items()
+        )
+        keys = ", ".join(f"{key}: {does}" for key, does in task.keys.items()) or "none"
+        releases = ", ".join(f"{k} {v}" for k, v in game_versions(*task.packages).items())
+        return [
+            Finding(f"{task.name}: an action is {kind}: {actions}; keys: {keys}"),
+            Finding(f"{task.name}: cut after {task.horizon} frames; played with {releases}"),
+            *_played_findings(task, frames),
+        ]
+    except (ConfigError, GameError) as error:
+        return [Finding(str(error), f"see what {name} does there", True)]
+
+
+def _played_findings(task, frames: int) -> list[Finding]:
+    import time
+
+    import numpy as np
+
+    from wmlib.worlds.real import FrameWorld
+
+    explorer = next(iter(task.explorers.values()))(task, 2)
+    both, paid, changed, same = np.ones(2, bool), [], False, True
+    with FrameWorld(task.game(), 2, 2, task.horizon) as world:
+        first, _ = world.reset(seed=[1, 1])
+        explorer.restart(both, [1, 1], first)
+        began, seen = time.monotonic(), first
+        for _ in range(frames):
+            seen, rewards, ended, cut, _ = world.step(explorer.act(both, seen))
+            paid.append(rewards[0])
+            same &= bool((seen[0] == seen[1]).all() and rewards[0] == rewards[1])
+            changed |= bool((seen != first).any())
+            if (ended | cut).any():
+                break
+        speed = 2 * len(paid) / (time.monotonic() - began)
+    over = "which ended" if ended.any() else "which was cut" if cut.any() else "still going on"
+    said = f"{task.name}: {len(paid)} frames of a game, {over}, earned {sum(paid):g}"
+    found = [Finding(f"{said} ({speed:.0f} frames a second)")]
+    if not same:
+        remedy = (
+            "draw all its chance from what reset(seed=...) seeds, such as Gymnasium's self.np_random"
+        )
+        found.append(Finding(f"{task.name}: two games of one seed differ", remedy, True))
+    if not changed:
+        remedy = "see what its picture shows: V learns from nothing else"
+        found.append(Finding(f"{task.name}: its picture never changed", remedy))
+    if not any(paid):
+        remedy = "let it pay for something on the way, or record longer games; else C has no clue"
+        found.append(Finding(f"{task.name}: an explorer earned nothing", remedy))
+    return found
 
 
 def sample_finding(sample: Path = SAMPLE) -> Finding:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from wmlib.runtime.place import CHECKOUT, SAMPLE, bring_back, named
 from wmlib.runtime.versions import installed_versions
 from wmlib.stages.folder import RunFolder, dream_starts
 from wmlib.stages.pipeline import Pipeline
-from wmlib.task import find_profile
+from wmlib.task import Task, find_profile, find_task
 from wmlib.training import encode_store
 from wmlib.vae import VAE
 from wmlib.worlds.moments import DreamStarts
@@ -44,7 +45,7 @@ class Lesson:
     @property
     def folder(self) -> Path:
         """Where V, M and C come from."""
-        return self.run if self.own else REFERENCE / self.config.task
+        return self.run if self.own else REFERENCE / find_task(self.config.task).name
 
     def share(self, count: int) -> int:
         """`count` in the laptop profile; in a smaller one fewer, in proportion to V's training; 2 at
@@ -100,38 +101,48 @@ class Lesson:
 
     def agent(self, controller_file: str = "controller.safetensors") -> Agent:
         """V, M and C from `folder`."""
-        return load_agent(self.folder, controller_file)
+        return load_agent(self.folder, controller_file, self.config.task)
 
 
-def begin(after: StageName | None = "evaluate", task: str = "carracing") -> Lesson:
+def begin(after: StageName | None = "evaluate", task: str | Path | Task = RunConfig.task) -> Lesson:
     """Say what the notebook stands on, by two environment variables.
 
     WMLIB_PROFILE: by default laptop. WMLIB_RUN_DIR: by default runs/course-<profile>; ~ is home, and
-    what is relative lies in the repository. Doom's run is the folder takecover in there.
+    what is relative lies in the repository. Runs of other games than the car are folders in there, by
+    the names of their tasks.
 
     Args:
         after: the stage that your run folder must hold; without it what is shipped is taken. None needs
             nothing.
+        task: its name, or the file of a game of yours (see `find_task`).
 
     Raises:
         ConfigError: if there is no such profile.
-        ArtifactError: what your run folder holds is damaged, or it is no folder.
+        ArtifactError: what your run folder holds is damaged, or it is no folder; or it does not hold
+            that stage, and nothing is shipped for the game.
     """
+    task = find_task(task)
     profile = os.environ.get("WMLIB_PROFILE") or "laptop"
     config = find_profile(profile, task)
     chosen = os.environ.get("WMLIB_RUN_DIR")
     base = named(chosen or f"runs/course-{profile}")
     if base.exists() and not base.is_dir():
         raise ArtifactError(f"{base} is not a folder; let WMLIB_RUN_DIR name one, or none at all")
-    run = base if task == "carracing" else base / task
+    run = base if task.name == RunConfig.task else base / task.name
     own = after is None or RunFolder(config, run, RunLog(quiet=True)).holds(after)
+    if task.source and not own:
+        words = ["run", "--task", task.source, "--profile", profile, "--run-dir", str(run)]
+        raise ArtifactError(
+            f"{run} holds no outcome of {after}, and no agent of {task.name} comes with this package; "
+            f"run what comes before, or: {shlex.join(['python', '-m', 'wmlib', *words])}"
+        )
     print(f"profile {profile}; Python {platform.python_version()}; device {best_device()}")
     releases = installed_versions(("torch", "gymnasium", "wmlib"))
     print(", ".join(f"{name} {version}" for name, version in releases.items()))
     if chosen and not base.exists():
         print(f"WMLIB_RUN_DIR names {base}, which is not there yet: what you train here will fill it")
     if after:
-        whose = REFERENCE / task
+        whose = REFERENCE / task.name
         whose = whose.relative_to(CHECKOUT).as_posix() if CHECKOUT else whose
         lacks = f" ({run} holds no outcome of {after})" if chosen else ""
         print("it builds on:", f"your run {run.name}" if own else f"shipped, {whose}{lacks}")

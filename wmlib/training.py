@@ -1,6 +1,7 @@
 """One fit loop for V and M: optimiser, schedule, progress, events, checkpoint, resume."""
 
 import copy
+import dataclasses
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -241,6 +242,10 @@ def train_mdnrnn(
     if start is not None:
         mdnrnn.load_state_dict(start.state_dict())
     mdnrnn.done_positive_weight = config.done_positive_weight
+    plan = _plan(config, "mdnrnn", job)
+    if config.reward_weight is None:  # rewards that are all the same can be foretold at any weight
+        varied = float(data.rewards.double().var(correction=0))
+        config = dataclasses.replace(config, reward_weight=min(1e6, 1 / varied) if varied else 1.0)
     mdnrnn = mdnrnn.to(device)
 
     def loss_of_step(step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -259,7 +264,7 @@ def train_mdnrnn(
             config,
         )
 
-    fit(mdnrnn, loss_of_step, _plan(config, "mdnrnn", job), job)
+    fit(mdnrnn, loss_of_step, plan, job)
     return mdnrnn.cpu().float().eval()
 
 

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from firefox import FIREFOX
 from lab import CHROMIUM, ROOT, open_page, start_lab
 from playwright.sync_api import sync_playwright
 
@@ -16,6 +17,17 @@ def chromium():
             pytest.fail(message)
         pytest.skip(message)
     return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def firefox():
+    """Path of the other browser, under the same terms."""
+    if FIREFOX is None:
+        message = "no Firefox here: install firefox-esr to run its tests"
+        if os.environ.get("WMLIB_REQUIRE_BROWSER"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return FIREFOX
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,11 @@ def test_the_readmes_ratios_are_of_these():
         assert ratio == f"{rows[name]['ratio']:.1f}", name
 
 
+def test_make_vec_has_half_of_the_dreams_own_speed_or_more():
+    rows = [row for name, row in measured().items() if re.fullmatch(r"make_vec\w*_world", name)]
+    assert all(row["ratio"] >= 0.5 for row in rows)
+
+
 @pytest.mark.parametrize("option", ["--json", "--figure"])
 def test_what_can_not_be_written_is_refused_before_anything_is_measured(
     tmp_path, monkeypatch, capsys, option

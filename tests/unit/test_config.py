@@ -17,6 +17,7 @@ from wmlib.config import (
     Machine,
     MDNRNNConfig,
     RealConfig,
+    RefitConfig,
     RoundsConfig,
     RunConfig,
     Search,
@@ -41,7 +42,7 @@ from wmlib.task import find_profile
             lambda: RunConfig(collect=CollectConfig(policy="tired")),
             "policy is 'tired'; it must be brownian, held, white or agent in carracing",
         ),
-        (lambda: Machine(backend="toy"), r"Machine\.backend .* one of: exact, envpool"),
+        (lambda: Machine(backend="toy"), r"Machine\.backend .* one of: exact, sketch, envpool"),
         (
             lambda: RealConfig(coordinates=Coordinates("predictive", 4), patience=5),
             "RealConfig.patience is 5",
@@ -103,7 +104,11 @@ from wmlib.task import find_profile
         (lambda: RunConfig(seed=2**63), r"RunConfig\.seed is 9223372036854775808"),
         (lambda: RunConfig(seed=-1), r"RunConfig\.seed is -1"),
         (lambda: Validation(episodes=500_001), r"Validation\.episodes .* 500,000 or less: .* set apart"),
-        (lambda: IterateConfig(episodes=500_001), r"IterateConfig\.episodes .* 500,000 or less"),
+        (lambda: IterateConfig(episodes=250_001), r"IterateConfig\.episodes .* 250,000 or less"),
+        (lambda: RefitConfig(episodes=250_001), r"RefitConfig\.episodes .* 250,000 or less"),
+        (lambda: RealConfig(strategy="pairs", population=7), "it must be even: it is made of pairs"),
+        (lambda: RealConfig(strategy="pairs", hard=1), "it must be 0 where pairs have tracks of"),
+        (lambda: RealConfig(hard=1, episodes=1), "it must be less than episodes"),
         (lambda: FidelityConfig(episodes=500_001), r"FidelityConfig\.episodes .* 500,000 or less"),
         (lambda: Machine(lanes=0), r"Machine\.lanes is 0"),
         (lambda: RunConfig(task="chess"), "no task 'chess'; the tasks are: carracing"),
@@ -124,7 +129,7 @@ from wmlib.task import find_profile
             lambda: dataclasses.replace(
                 find_profile("smoke", "takecover"), machine=Machine(backend="envpool")
             ),
-            "Machine.backend is 'envpool'; it must be exact: EnvPool has no takecover",
+            "Machine.backend is 'envpool'; it must be exact: takecover has no other",
         ),
         (
             lambda: RunConfig(collect=CollectConfig(policy="uniform")),
@@ -199,7 +204,7 @@ def test_iterates_own_games_have_seeds_of_their_own():
         if fits:
             dataclasses.replace(base, collect=collect)
             continue
-        with pytest.raises(ConfigError, match="such that all seeds stay below iterate's 500,000"):
+        with pytest.raises(ConfigError, match="such that all seeds stay below 500,000: C plays"):
             dataclasses.replace(base, collect=collect)
 
 
@@ -208,8 +213,8 @@ def test_a_stage_says_what_comes_before_it_and_what_it_makes():
     assert config.stages_before("dream") == ("collect", "vae", "mdnrnn")
     with pytest.raises(ConfigError, match="the stage iterate is not one of this run's: collect vae"):
         config.stages_before("iterate")
-    assert makers("controller") == ("dream", "iterate", "rounds", "real")
-    assert makers("vae") == makers("dream_starts") == ("vae", "iterate")
+    assert makers("controller") == ("dream", "iterate", "rounds", "refit", "real")
+    assert makers("vae") == makers("dream_starts") == ("vae", "iterate", "refit")
     assert {need for stage in STAGES.values() for need in stage.needs} <= STAGES.keys()
     assert all(hasattr(config, name) for name in STAGES)
 

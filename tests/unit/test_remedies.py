@@ -19,7 +19,7 @@ from wmlib.task import find_profile, find_task
 from wmlib.widgets import side_by_side
 
 PACKAGE = Path(cli.__file__).parent
-FROM_A_FOLDER = {"evaluate", "fidelity", "play", "temperature"}
+FROM_A_FOLDER = {"evaluate", "export-web", "fidelity", "play", "temperature"}
 SAID_BY = {
     "agent": FROM_A_FOLDER,
     "cli": set(COMMANDS) - {"doctor", "worker"},
@@ -68,7 +68,7 @@ def options_named() -> set[tuple[str, str, str]]:
     """(module, command that the text names or "", option) of all texts."""
     found = set()
     for name, text in texts():
-        command = re.search(r"python -m wmlib (\w+)", text)
+        command = re.search(r"python -m wmlib ([\w-]+)", text)
         for option in set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", text)) - OF_OTHERS:
             found.add((name, command[1] if command else "", option))
     return {each for each in found if each[0] != "__main__"}  # its own help
@@ -78,7 +78,7 @@ def options_named() -> set[tuple[str, str, str]]:
 def options_of():
     """The options of each command, as its own help lists them."""
     known = {}
-    for command in ("run", "evaluate", "temperature", "fidelity", "play", "export"):
+    for command in ("run", "evaluate", "temperature", "fidelity", "play", "export", "export-web"):
         with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
             main([command, "--help"])
         known[command] = set(re.findall(r"--[\w.-]+", shown.getvalue()))

@@ -1,6 +1,7 @@
 """The fit loop, what V and M make of known data, and how much memory they take."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -330,6 +331,22 @@ def test_m_learns_a_predictable_world(task):
     prediction, _ = m(z[None, :-1], actions[None])
     error = (prediction.reward[0, 50:] - actions[50:, 1]).square().mean()
     assert error < 0.05 * actions[50:, 1].var()
+
+
+def test_rewards_may_weigh_as_much_as_they_vary(store, task, vae):
+    data = encode_store(vae, store)
+    config = MDNRNNConfig(steps=3, batch_size=4, sequence_length=5, precision="float32")
+    said = 1 / float(data.rewards.double().numpy().var())
+
+    def trained(weight):
+        return train_mdnrnn(data, task, dataclasses.replace(config, reward_weight=weight), Job("mdnrnn"))
+
+    a, b = (list(trained(weight).parameters()) for weight in (None, said))
+    assert all(map(torch.equal, a, b))
+    # Where all are the same there is nothing to weigh.
+    data = dataclasses.replace(data, rewards=torch.ones_like(data.rewards))
+    a, b = (list(trained(weight).parameters()) for weight in (None, 1.0))
+    assert all(map(torch.equal, a, b))
 
 
 def test_v_too_can_go_on_from_the_weights_before(store, task, vae):

@@ -17,6 +17,7 @@ import torch
 
 import wmlib
 from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.versions import installed_versions
 from wmlib.task import Task
 from wmlib.vae import VAE
@@ -28,6 +29,7 @@ _PACKAGES = (
 _UNNAMED = {
     "code": "its wmlib is of other code",
     "bits": "its torch rounds otherwise, as with another number of threads",
+    "game": "its game is another, as where the game's file was edited",
 }
 """What differs without a name that would say more."""
 
@@ -39,6 +41,11 @@ def kind() -> dict[str, str]:
     units = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
     named = {"Python": python, **installed_versions(_PACKAGES), "vector units": units}
     return named | {"code": _code(), "bits": _bits()}
+
+
+def game_of(task: Task) -> dict[str, str]:
+    """Of a game: the releases of the packages behind it, and a digest of all that its task says."""
+    return installed_versions(task.packages) | {"game": digest_of(task.as_dict())}
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str:

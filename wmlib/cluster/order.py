@@ -5,28 +5,29 @@ dreams it holds as long as they are cut alike (see `wmlib.worlds.dream`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wmlib.cluster.kind import game_of
 from wmlib.config import ControllerConfig, End
 from wmlib.controller import Controller
 from wmlib.data.episodes import Episode
 from wmlib.data.sequences import Sequences
-from wmlib.envs.games import GameKind, ManyGames
+from wmlib.envs.games import GameKind, GameSpec, ManyGames
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import pack, unpack
-from wmlib.runtime.seeds import digest_of
-from wmlib.task import Policy, Task, find_task
+from wmlib.task import Policy, Task
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
+from wmlib.worlds.dropout import open_dream
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.noisy import NoisyController
 from wmlib.worlds.perception import CHUNK
-from wmlib.worlds.play import PolicyPlayer, play, play_games
+from wmlib.worlds.play import Jerks, PolicyPlayer, play, play_games
 from wmlib.worlds.real import FrameWorld, RealWorld
 from wmlib.worlds.record import EpisodeRecorder, record
 
@@ -36,42 +37,47 @@ Keep = Literal["returns", "sequences", "episodes"]
 
 @dataclass(frozen=True)
 class Dreaming:
-    """How dreams go (see `DreamWorld`). dtype: the name of torch's number format."""
+    """How dreams go (see `DreamWorld` and `DropoutDream`). dtype: the name of torch's number format."""
 
     tau: float
     end: End
     dtype: str
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
 class Rules:
     """What is alike in all games of an order.
 
-    task: its name. horizon: frames after which a game is cut. game: which implementation of it. dream:
-    how dreams go, where it is they that are played.
+    horizon: frames after which a game is cut. game: which implementation of it. options: of the game,
+    beside those that its task fixes. dream: how dreams go, where it is they that are played.
     controller: the shape of C, where C plays; else `policy` does, one of the task's. noise: where it is
     C, how much of the task's first explorer is in its actions: it then sees bare frames.
+    patience, charge: see `play_games`. jerks: whether what `Jerks` counts comes back too.
     """
 
-    task: str
     horizon: int
     keep: Keep = "returns"
     game: GameKind = "exact"
+    options: Mapping[str, object] = field(default_factory=dict)
     dream: Dreaming | None = None
     controller: ControllerConfig | None = None
     policy: str = ""
     noise: float | None = None
     patience: int = 0
+    charge: bool = False
+    jerks: bool = False
 
 
 @dataclass(frozen=True)
 class Order:
-    """Games to be played.
+    """Games of a task to be played.
 
     seeds: (G,). params: (P, D), controllers. whose: (G,), the controller of each game, by its row.
     weights: digests by kind (vae, mdnrnn, starts) of what the players need.
     """
 
+    task: Task
     rules: Rules
     seeds: np.ndarray
     params: Tensor
@@ -95,27 +101,29 @@ class Order:
             "params": self.params,
             "whose": torch.tensor(self.whose.tolist(), dtype=torch.int64),
         }
-        task = digest_of(find_task(self.rules.task).as_dict())
-        said = {"rules": asdict(self.rules), "weights": dict(self.weights), "task": task}
+        said = {
+            "rules": asdict(self.rules),
+            "weights": dict(self.weights),
+            "task": self.task.source or self.task.name,
+            "game": game_of(self.task),
+        }
         return pack(tensors, said | about)
 
     @classmethod
-    def unpack(cls, content: bytes) -> tuple["Order", dict]:
-        """What `pack` made, and all that it was told besides.
+    def unpack(cls, tensors: Mapping[str, Tensor], about: Mapping, task: Task) -> "Order":
+        """What `pack` made.
 
-        Raises:
-            ArtifactError: it is damaged.
+        Args:
+            tensors, about: as `wmlib.runtime.files.unpack` reads them. task: the one that they name.
         """
-        tensors, about = unpack(content, "an order")
-        rules = about["rules"]
-        dream, controller = rules.pop("dream"), rules.pop("controller")
-        rules = Rules(
-            **rules,
-            dream=dream and Dreaming(**dream),
-            controller=controller and ControllerConfig(**controller),
-        )
+        dream, controller = about["rules"]["dream"], about["rules"]["controller"]
+        nested = {
+            "dream": dream and Dreaming(**dream),
+            "controller": controller and ControllerConfig(**controller),
+        }
+        rules = Rules(**{**about["rules"], **nested})
         seeds, whose = tensors["seeds"].numpy(), tensors["whose"].numpy()
-        return cls(rules, seeds, tensors["params"], whose, about["weights"]), about
+        return cls(task, rules, seeds, tensors["params"], whose, about["weights"])
 
 
 # V, M and the beginnings of dreams, on their way
@@ -157,7 +165,7 @@ def unpack_weights(content: bytes, task: Task) -> VAE | MDNRNN | DreamStarts:
 
 
 def play_order(
-    order: Order, models: Mapping[str, object], open_games: Callable[[Task, GameKind], ManyGames]
+    order: Order, models: Mapping[str, object], open_games: Callable[[GameSpec], ManyGames]
 ) -> dict[str, Tensor]:
     """Play all games of an order, here.
 
@@ -166,38 +174,48 @@ def play_order(
         open_games: gives real games to play in, `CHUNK` lanes.
 
     Returns:
-        of what is to be kept, tensors by name; the games' in their order.
+        of what is to be kept, tensors by name, the games' in their order; and their steps, all together.
     """
-    rules, task = order.rules, find_task(order.rules.task)
+    rules = order.rules
     if rules.dream:
         dream, starts = rules.dream, models["starts"]
-        world = DreamWorld(
+        world = open_dream(
             models["mdnrnn"], starts, len(order), rules.horizon, dream.tau, dream.end,
-            dtype=getattr(torch, dream.dtype),
+            dtype=getattr(torch, dream.dtype), dropout=dream.dropout,
         )  # fmt: skip
-        return {"returns": _returns(order, task, world)}
-    games = open_games(task, rules.game)
-    if rules.controller is None or rules.noise is not None:
-        return _by_policy(order, task, models, FrameWorld(games, CHUNK, 1, rules.horizon))
-    world = RealWorld(models["vae"], models["mdnrnn"], CHUNK, 1, rules.horizon, games)
-    if rules.keep == "returns":
-        return {"returns": _returns(order, task, world)}
+        came = _returns(order, world)
+    else:
+        games = open_games(order.task.game(rules.game).with_options(rules.options))
+        if rules.controller is None or rules.noise is not None:
+            world = FrameWorld(games, CHUNK, 1, rules.horizon)
+            came = _by_policy(order, models, world)
+        else:
+            world = RealWorld(models["vae"], models["mdnrnn"], CHUNK, 1, rules.horizon, games)
+            came = _returns(order, world) if rules.keep == "returns" else _sequences(order, world)
+    return came | {"steps": torch.tensor(world.steps_played)}
+
+
+def _shape(order: Order) -> Controller:
+    return Controller(order.task, order.rules.controller)
+
+
+def _returns(order: Order, world: DreamWorld | RealWorld) -> dict[str, Tensor]:
+    rules, params = order.rules, order.params[torch.from_numpy(order.whose)]
+    jerks = Jerks(len(order))
+    watching = [jerks] if rules.jerks else []
+    seeds = order.seeds[:, None]
+    returns = play(world, _shape(order), params, seeds, rules.patience, watching, rules.charge)
+    counted = {"jerks": torch.from_numpy(jerks.totals)} if rules.jerks else {}
+    return {"returns": torch.from_numpy(returns[:, 0]), **counted}
+
+
+def _sequences(order: Order, world: RealWorld) -> dict[str, Tensor]:
     params = order.params[torch.from_numpy(order.whose)]
-    return pack_sequences(record(world, _shape(order, task), params, order.seeds, rules.patience))
+    return pack_sequences(record(world, _shape(order), params, order.seeds, order.rules.patience))
 
 
-def _shape(order: Order, task: Task) -> Controller:
-    return Controller(task, order.rules.controller)
-
-
-def _returns(order: Order, task: Task, world: DreamWorld | RealWorld) -> Tensor:
-    params = order.params[torch.from_numpy(order.whose)]
-    returns = play(world, _shape(order, task), params, order.seeds[:, None], order.rules.patience)
-    return torch.from_numpy(returns[:, 0])
-
-
-def _by_policy(order: Order, task: Task, models: Mapping, world: FrameWorld) -> dict[str, Tensor]:
-    rules, kept = order.rules, {}
+def _by_policy(order: Order, models: Mapping, world: FrameWorld) -> dict[str, Tensor]:
+    rules, task, kept = order.rules, order.task, {}
 
     def keep(episode: Episode) -> None:
         kept[episode.seed] = episode
@@ -207,7 +225,7 @@ def _by_policy(order: Order, task: Task, models: Mapping, world: FrameWorld) -> 
         policy = task.policies()[rules.policy](task, world.lanes)
     else:
         V, M = models["vae"], models["mdnrnn"]
-        policy = NoisyController(V, M, _shape(order, task), order.params, world.lanes, rules.noise)
+        policy = NoisyController(V, M, _shape(order), order.params, world.lanes, rules.noise)
     watching = [EpisodeRecorder(world, order.seeds, keep)] if rules.keep == "episodes" else []
     returns = play_games(world, PolicyPlayer(policy, order.seeds), order.seeds, observers=watching)
     if rules.keep == "returns":

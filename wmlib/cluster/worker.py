@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Mapping
 
-from wmlib.cluster.kind import difference, kind, process_name
+from wmlib.cluster.kind import difference, game_of, kind, process_name
 from wmlib.cluster.order import Order, play_order, unpack_weights
 from wmlib.envs.errors import GameError
-from wmlib.envs.games import GameKind, GameSpec, ManyGames, open_games
-from wmlib.runtime.files import pack
-from wmlib.runtime.seeds import digest_of
-from wmlib.task import Task, find_task
+from wmlib.envs.games import GameSpec, ManyGames, open_games
+from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import pack, unpack
+from wmlib.task import find_task
 from wmlib.worlds.perception import CHUNK
 
 _MOST_MODELS = 6
@@ -42,13 +42,19 @@ class Worker:
             what went wrong with the games.
         """
         about: dict[str, object] = {"worker": self.name}
-        order, asked = Order.unpack(request)
+        tensors, asked = unpack(request, "an order")
         why = difference(asked["kind"], kind())
-        task = find_task(order.rules.task)
-        if not why and digest_of(task.as_dict()) != asked["task"]:
-            why = f"its {task.name} is another game"
+        try:
+            if not why:
+                task = find_task(asked["task"])
+                why = difference(asked["game"], game_of(task))
+        except ConfigError as error:  # the file of a game of one's own is not there, or is another
+            why = f"it does not have the game: {error}"
+        except GameError as error:
+            return pack({}, about | {"failed": str(error)})
         if why:
             return pack({}, about | {"refused": why})
+        order = Order.unpack(tensors, asked, task)
         with self._alone:
             for digest, content in weights.items():
                 self._models[digest] = unpack_weights(content, task)
@@ -70,9 +76,8 @@ class Worker:
                 raise
             return pack(tensors, about | {"seconds": time.monotonic() - began})
 
-    def _games(self, task: Task, game: GameKind) -> ManyGames:
+    def _games(self, spec: GameSpec) -> ManyGames:
         """Games of this kind; those that were open, if they are."""
-        spec = task.game(game)
         if self._open is None or self._open[0] != spec:
             self.close()
             self._open = spec, open_games(spec, CHUNK, 1)

@@ -27,7 +27,6 @@ class NoisePolicy(ABC):
         self.state = np.zeros((lanes, task.action_size))
         self.centre = np.zeros((lanes, task.action_size))
         self.spread = np.zeros((lanes, task.action_size))
-        self.low, self.high = zip(*task.actions.values(), strict=True)
         self.keep = np.zeros(lanes)  # how much of the state survives a step
 
     def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
@@ -45,7 +44,7 @@ class NoisePolicy(ABC):
             self.move(lane)
         # The state has mean 0 and deviation 1 in each element.
         actions = self.centre + self.spread * self.state
-        return np.clip(actions, self.low, self.high).astype(np.float32)
+        return self.task.nearest(actions)
 
     def begin(self, lane: int) -> None:
         """Draw a lane's first state."""
@@ -80,7 +79,7 @@ class WhitePolicy(NoisePolicy):
 
 
 class UniformPolicy:
-    """An action drawn evenly from -1 to 1 and held for 1 to 10 frames (the paper's way in Doom)."""
+    """An action drawn evenly from all and held for 1 to 10 frames (the paper's way in Doom)."""
 
     longest = 10
 
@@ -89,6 +88,7 @@ class UniformPolicy:
         return self.longest
 
     def __init__(self, task: Task, lanes: int):
+        self.task = task
         self.rngs: list[np.random.Generator] = [np.random.default_rng(0)] * lanes
         self.actions = np.zeros((lanes, task.action_size), np.float32)
         self.left = np.zeros(lanes, int)  # frames that the action still holds
@@ -102,7 +102,7 @@ class UniformPolicy:
 
     def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
         for lane in np.flatnonzero(active & (self.left == 0)):
-            self.actions[lane] = self.rngs[lane].uniform(-1, 1, self.actions.shape[1])
+            self.actions[lane] = self.task.nearest(self.rngs[lane].uniform(*self.task.bounds))
             self.left[lane] = self.rngs[lane].integers(1, self.most[lane] + 1)
         self.left -= active
         return self.actions.copy()
@@ -120,6 +120,6 @@ class StrafingPolicy(UniformPolicy):
 
 
 class FreshPolicy(UniformPolicy):
-    """An action drawn evenly from -1 to 1 at every frame: the chance that scores are compared with."""
+    """An action drawn evenly from all at every frame: the chance that scores are compared with."""
 
     longest = 1

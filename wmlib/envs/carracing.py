@@ -29,7 +29,7 @@ FRAME_HEIGHT, FRAME_WIDTH = 84, 96
 """The part of the 96x96 frame that is left when the status bar is cropped."""
 
 _HIDDEN_ROWS = car_racing.WINDOW_H * (car_racing.STATE_H - FRAME_HEIGHT) // car_racing.STATE_H
-_VIEW = pygame.Rect(0, _HIDDEN_ROWS, car_racing.WINDOW_W, car_racing.WINDOW_H - _HIDDEN_ROWS)
+VIEW = pygame.Rect(0, _HIDDEN_ROWS, car_racing.WINDOW_W, car_racing.WINDOW_H - _HIDDEN_ROWS)
 _MARGIN = 2  # pixels: an anti-aliased edge reaches one pixel beyond its corners
 
 
@@ -39,7 +39,7 @@ class CarRacing(car_racing.CarRacing):
     def __init__(self, render_mode: str | None = None):
         super().__init__(render_mode=render_mode)
         self.observation_space = gym.spaces.Box(0, 255, (FRAME_HEIGHT, FRAME_WIDTH, 3), np.uint8)
-        self._scene: _Scene | None = None
+        self._scene: Scene | None = None
         self.draws = True  # False to play a game again, fast and blind
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
@@ -52,10 +52,10 @@ class CarRacing(car_racing.CarRacing):
         if not self.draws:
             return None
         if self._scene is None:
-            self._scene = _Scene(self)
+            self._scene = Scene(self)
         canvas = _canvas()
         self._scene.draw(canvas)
-        narrow = pygame.transform.smoothscale(canvas.subsurface(_VIEW), (FRAME_WIDTH, _VIEW.height))
+        narrow = pygame.transform.smoothscale(canvas.subsurface(VIEW), (FRAME_WIDTH, VIEW.height))
         upright = pygame.transform.flip(narrow, False, True)
         frame = pygame.transform.smoothscale(upright, (FRAME_WIDTH, FRAME_HEIGHT))
         return pygame.surfarray.array3d(frame).transpose(1, 0, 2)
@@ -70,7 +70,7 @@ def _canvas() -> pygame.Surface:
     return pygame.Surface((car_racing.WINDOW_W, car_racing.WINDOW_H))
 
 
-class _Scene:
+class Scene:
     """What one track and one car look like, held as arrays of corners."""
 
     def __init__(self, env: car_racing.CarRacing):
@@ -94,6 +94,25 @@ class _Scene:
         self.car_parts = _CarParts(env.car)
 
     def draw(self, canvas: pygame.Surface) -> None:
+        camera = self.camera()
+        self._draw_field(canvas, camera)
+        near = self.near(camera)
+        pixels = camera.project(self.corners[near])  # (near, 4, 2)
+        low, high = pixels.min(1), pixels.max(1)
+        seen = (
+            (high[:, 0] >= VIEW.left - _MARGIN)
+            & (low[:, 0] <= VIEW.right + _MARGIN)
+            & (high[:, 1] >= VIEW.top - _MARGIN)
+            & (low[:, 1] <= VIEW.bottom + _MARGIN)
+        )
+        colours = self.colours[near[seen]].astype(int).tolist()
+        for polygon, colour in zip(pixels[seen].tolist(), colours, strict=True):
+            gfxdraw.aapolygon(canvas, polygon, colour)
+            gfxdraw.filled_polygon(canvas, polygon, colour)
+        self.car_parts.draw(canvas, camera)
+
+    def camera(self) -> "Camera":
+        """How the game is looked at now."""
         env = self.env
         zoom = 0.1 * car_racing.SCALE * max(1 - env.t, 0) + (
             car_racing.ZOOM * car_racing.SCALE * min(env.t, 1)
@@ -102,33 +121,22 @@ class _Scene:
         car_x, car_y = env.car.hull.position
         shift = pygame.math.Vector2(-car_x * zoom, -car_y * zoom).rotate_rad(angle)
         shift = (car_racing.WINDOW_W / 2 + shift[0], car_racing.WINDOW_H / 4 + shift[1])
-        camera = _Camera(zoom, angle, shift)
+        return Camera(zoom, angle, shift)
 
-        self._draw_field(canvas, camera)
-        # Nothing farther from the car than the farthest corner of the picture can be seen.
-        reach = np.hypot(car_racing.WINDOW_W / 2, car_racing.WINDOW_H * 3 / 4) / zoom
+    def near(self, camera: "Camera") -> np.ndarray:
+        """The polygons that may be in view: none farther from the car than the picture's farthest
+        corner."""
+        reach = np.hypot(car_racing.WINDOW_W / 2, car_racing.WINDOW_H * 3 / 4) / camera.zoom
+        car_x, car_y = self.env.car.hull.position
         dx, dy = self.centres[:, 0] - car_x, self.centres[:, 1] - car_y
-        near = np.flatnonzero(dx * dx + dy * dy <= (self.radius + reach + 1) ** 2)
-        pixels = camera.project(self.corners[near])  # (near, 4, 2)
-        low, high = pixels.min(1), pixels.max(1)
-        seen = (
-            (high[:, 0] >= _VIEW.left - _MARGIN)
-            & (low[:, 0] <= _VIEW.right + _MARGIN)
-            & (high[:, 1] >= _VIEW.top - _MARGIN)
-            & (low[:, 1] <= _VIEW.bottom + _MARGIN)
-        )
-        colours = self.colours[near[seen]].astype(int).tolist()
-        for polygon, colour in zip(pixels[seen].tolist(), colours, strict=True):
-            gfxdraw.aapolygon(canvas, polygon, colour)
-            gfxdraw.filled_polygon(canvas, polygon, colour)
-        self.car_parts.draw(canvas, camera)
+        return np.flatnonzero(dx * dx + dy * dy <= (self.radius + reach + 1) ** 2)
 
-    def _draw_field(self, canvas: pygame.Surface, camera: "_Camera") -> None:
+    def _draw_field(self, canvas: pygame.Surface, camera: "Camera") -> None:
         """The playfield. Where it fills the whole picture, one fill does the same, faster."""
         edge = car_racing.PLAYFIELD
         corners = np.array([[edge, edge], [edge, -edge], [-edge, -edge], [-edge, edge]])
         if camera.everything_within(edge):
-            canvas.fill(self.env.bg_color.tolist(), _VIEW)
+            canvas.fill(self.env.bg_color.tolist(), VIEW)
             return
         canvas.fill((0, 0, 0))
         polygon = camera.project(corners).tolist()
@@ -136,7 +144,7 @@ class _Scene:
         gfxdraw.filled_polygon(canvas, polygon, self.env.bg_color)
 
 
-class _Camera:
+class Camera:
     """From the game's metres to the canvas's pixels (not yet flipped), as the stock class does it."""
 
     def __init__(self, zoom: float, angle: float, shift: tuple[float, float]):
@@ -155,8 +163,8 @@ class _Camera:
     def everything_within(self, edge: float) -> bool:
         """Whether all of the view lies in the square |x|, |y| < edge (metres), with a margin."""
         limit = edge - 2 * _MARGIN / self.zoom
-        for px in (_VIEW.left, _VIEW.right):
-            for py in (_VIEW.top, _VIEW.bottom):
+        for px in (VIEW.left, VIEW.right):
+            for py in (VIEW.top, VIEW.bottom):
                 u = (px - self.shift[0]) / self.zoom
                 v = (py - self.shift[1]) / self.zoom
                 x, y = self.cos * u + self.sin * v, self.cos * v - self.sin * u
@@ -175,7 +183,7 @@ class _CarParts:
             for fixture in body.fixtures:
                 self.parts.append((body, fixture.shape.vertices, colour))
 
-    def draw(self, canvas: pygame.Surface, camera: _Camera) -> None:
+    def draw(self, canvas: pygame.Surface, camera: Camera) -> None:
         polygons, counts, colours = [], [], []
 
         def add(body, corners, colour):
@@ -186,7 +194,7 @@ class _CarParts:
 
         for body, corners, colour in self.parts:
             add(body, corners, colour)
-            if "phase" in body.__dict__ and (stripe := _wheel_stripe(body.phase)):
+            if "phase" in body.__dict__ and (stripe := wheel_stripe(body.phase)):
                 add(body, stripe, car_dynamics.WHEEL_WHITE)
         pixels = camera.project(np.array(polygons)).tolist()
         start = 0
@@ -195,7 +203,7 @@ class _CarParts:
             start += count
 
 
-def _wheel_stripe(phase: float) -> list[tuple[float, float]] | None:
+def wheel_stripe(phase: float) -> list[tuple[float, float]] | None:
     """The grey band on a rolling wheel, in the wheel's own metres; None while it is underneath."""
     sin_1, sin_2 = np.sin(phase), np.sin(phase + 1.2)
     if sin_1 > 0 and sin_2 > 0:

@@ -27,6 +27,7 @@ class EnvPoolGames:
             ) from None
         self._make, self.env_id = envpool.make, env_id
         self.lanes, self.workers, self.kept_rows = lanes, workers, kept_rows
+        self.cut = np.zeros(lanes, bool)  # a limit of its own is the horizon at most
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
         # EnvPool takes seeds only when a pool is made, so lanes that start together share a pool.
         self._pool_of: list[object | None] = [None] * lanes

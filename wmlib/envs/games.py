@@ -4,7 +4,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -16,9 +16,9 @@ from wmlib.runtime.signals import Stop
 
 _CLOSING_SECONDS = 5.0  # for all processes together, to close their games
 
-GameKind = Literal["exact", "stock", "envpool"]
-"""exact: the game's own pixels, made fast. stock: the library's own class. envpool: a C++ look-alike, to
-train on. Of some games exact and stock are the same."""
+GameKind = Literal["exact", "stock", "sketch", "envpool"]
+"""exact: the game's own pixels, made fast. stock: the library's own class. Look-alikes, to train on:
+sketch, the game drawn coarsely; envpool, another one in C++. Of some, exact and stock are the same."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class GameSpec:
     options: Mapping[str, object] = field(default_factory=dict)
     kept_rows: int | None = None
     batched: bool = False
+
+    def with_options(self, options: Mapping[str, object] | None) -> "GameSpec":
+        """The same game, with these options beside its own."""
+        return replace(self, options={**self.options, **(options or {})})
 
     def load(self) -> Callable:
         """The class itself."""
@@ -53,6 +57,8 @@ class ManyGames(Protocol):
     """Many games, stepped together: what `Games` and EnvPool's look-alike have in common."""
 
     lanes: int
+    cut: np.ndarray
+    """(lanes,) bool: games that, in the last step, were cut by a limit of their own."""
 
     def reset(self, seeds: Sequence[int | None]) -> np.ndarray: ...
 
@@ -77,7 +83,7 @@ class Games:
     """
 
     def __init__(self, spec: GameSpec, lanes: int, workers: int):
-        self.lanes = lanes
+        self.lanes, self.cut = lanes, np.zeros(lanes, bool)
         share = np.array_split(np.arange(lanes), max(1, min(workers, lanes)))
         self._frames = np.zeros((lanes, FRAME_SIZE, FRAME_SIZE, 3), np.uint8)
         self._workers: list[GameProcess] = []
@@ -110,12 +116,19 @@ class Games:
         """
         rewards = np.zeros(self.lanes)
         terminated = np.zeros(self.lanes, bool)
+        self.cut = np.zeros(self.lanes, bool)
         for worker in self._workers:
             worker.ask_step({i: actions[i] for i in worker.lane_numbers if active[i]})
         for worker in self._workers:
-            for lane, (frame, reward, ended) in worker.answer().items():
-                self._frames[lane], rewards[lane], terminated[lane] = frame, reward, ended
+            for lane, (frame, *came) in worker.answer().items():
+                self._frames[lane] = frame
+                rewards[lane], terminated[lane], self.cut[lane] = came
         return self._frames.copy(), rewards, terminated
+
+    def describe(self) -> dict:
+        """What the first lane's game says of itself (see `wmlib.envs.adapter`)."""
+        self._workers[0].ask_about()
+        return self._workers[0].answer()[0]
 
     def close(self) -> None:
         """End all games and their processes, in some seconds at most. Ctrl-C waits until it is done."""

@@ -27,6 +27,7 @@ import numpy as np
 from wmlib.envs.errors import MAKE_ROOM, GameDied, GameError
 from wmlib.envs.frames import to_frame
 from wmlib.runtime.signals import Stop, deaf_to_ctrl_c
+from wmlib.runtime.source import place_of
 
 PATIENCE_SECONDS = 120.0
 """For an answer, or for a message to be taken: replaying a long game takes seconds, a frame far less."""
@@ -67,6 +68,11 @@ class GameProcess:
     def ask_step(self, actions: dict[int, np.ndarray]) -> None:
         """One frame; lane to action."""
         self._request = ("step", actions)
+        self._send(self._request)
+
+    def ask_about(self) -> None:
+        """What the game of each lane says of itself."""
+        self._request = ("describe", dict.fromkeys(self.lane_numbers))
         self._send(self._request)
 
     def answer(self) -> dict:
@@ -132,7 +138,7 @@ class GameProcess:
         for lane, value in content.items():
             if kind == "reset":
                 self._history[lane] = (value, [])
-            else:
+            elif kind == "step":
                 self._history[lane][1].append(value)
 
     def _start(self) -> None:
@@ -264,14 +270,17 @@ def _serve(
             for lane, value in content.items():
                 if request == "reset":
                     answers[lane] = to_frame(begin(lane, value), kept_rows)
+                elif request == "describe":
+                    games[lane] = make()
+                    answers[lane] = games[lane].describe()
                 else:
-                    picture, reward, ended, _, _ = games[lane].step(value)
-                    answers[lane] = (to_frame(picture, kept_rows), float(reward), bool(ended))
+                    picture, reward, ended, cut, _ = games[lane].step(value)
+                    answers[lane] = (to_frame(picture, kept_rows), float(reward), bool(ended), bool(cut))
             tell("answer", answers)
     except GameDied as death:
         tell("died", str(death))  # and we go too, so that all our games are played again
     except Exception as error:  # a bug in the game: tell the parent rather than die in silence
-        tell("error", f"{type(error).__name__}: {error}")
+        tell("error", f"{type(error).__name__}: {error}{place_of(error)}")
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nor is a close broken off
         with contextlib.ExitStack() as closing:

@@ -5,6 +5,7 @@ playing, from scores in which luck weighs more than any single weight of C. M ca
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,7 +23,6 @@ SPAN = 8
 """Steps whose rewards are added up. What is good at once and what is good later are told apart."""
 NEAR_END = 40
 """Steps before an end in which most can still be won or lost."""
-_CHOICES = (-1.0, 0.0, 1.0)
 
 
 def telling_moments(mdnrnn: MDNRNN, data: Sequences, rng: np.random.Generator, each: int) -> DreamStarts:
@@ -56,8 +56,10 @@ def advantages(
         repeats: dreams of each choice. lanes: dreams at once.
 
     Returns:
-        (n, action_size * LOOK / SPAN * 2): for each number of the action, and each span of time, what 1
-        is worth more than -1, and what 0 is worth more than the average of both.
+        (n, columns): for each number of the action, in each of LOOK / SPAN spans of time, what its most
+        is worth more than its least, and then what the middle is worth more than the average of both;
+        of a choice, what choosing this number is worth more than the average choice; of a switch, what
+        on is worth more than off.
     """
     task = mdnrnn.task
     imagination = Imagination(mdnrnn, lanes, 1.0, dtype)
@@ -65,21 +67,36 @@ def advantages(
     for rows in torch.arange(len(at.mu)).split(lanes // repeats):
         z, h, c = (x[rows].repeat_interleave(repeats, 0) for x in (at.mu, at.h, at.c))
         noise_seed = int(torch.randint(2**31, (1,), generator=generator))
-        columns = []
-        for k in range(task.action_size):
-            low, middle, high = (
-                _worth(mdnrnn, imagination, (z, h, c), _held(task, len(z), k, choice), noise_seed)
-                for choice in _CHOICES
-            )
-            columns += [high - low, middle - (low + high) / 2]  # (repeats n, spans) each
+
+        def worth(action: Tensor, now=(z, h, c), noise_seed=noise_seed) -> Tensor:
+            return _worth(mdnrnn, imagination, now, action.expand(len(now[0]), -1), noise_seed)
+
+        columns = _compared(task, worth)  # (repeats n, spans) each
         parts.append(torch.cat(columns, 1).unflatten(0, (-1, repeats)).mean(1))
     return torch.cat(parts)
 
 
-def _held(task: Task, count: int, k: int, choice: float) -> Tensor:
-    """`choice` for number k of the action, the others at 0: (count, A)."""
-    action = torch.zeros(count, task.action_size)
-    action[:, k] = choice
+def _compared(task: Task, worth: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """What is worth more than what, of holding an action (A,): each (rows, spans)."""
+    low, high = (torch.from_numpy(each).float() for each in task.bounds)
+    numbers = range(task.action_size)
+    if task.kind == "choice":
+        each = torch.stack([worth(only) for only in torch.eye(task.action_size)])
+        return list(each - each.mean(0))
+    if task.kind == "switches":
+        off = worth(low)
+        return [worth(_with(low, k, high[k])) - off for k in numbers]
+    rest, columns = (low + high) / 2, []  # the other numbers are in their middle
+    for k in numbers:
+        least, middle, most = (worth(_with(rest, k, value[k])) for value in (low, rest, high))
+        columns += [most - least, middle - (least + most) / 2]
+    return columns
+
+
+def _with(action: Tensor, k: int, value: Tensor) -> Tensor:
+    """The action (A,), but for number k."""
+    action = action.clone()
+    action[k] = value
     return action
 
 

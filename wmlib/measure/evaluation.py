@@ -1,5 +1,6 @@
 """Scores that can be trusted: n games, mean, spread, an interval, and every single return."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,11 +11,11 @@ from wmlib.cluster import Far, Rules, crew_at
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
-from wmlib.runtime.log import RunLog
+from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Task
-from wmlib.worlds.play import Elsewhere, Listener, PolicyPlayer, ends_told, play, play_games
+from wmlib.worlds.play import Elsewhere, Hearsay, Listener, PolicyPlayer, play, play_games
 from wmlib.worlds.real import FrameWorld
 from wmlib.worlds.world import World
 
@@ -35,8 +36,8 @@ class Score:
     player: str = "agent"
 
     def __str__(self) -> str:
-        low, high = self.ci95
-        return f"{self.mean:.0f} ± {self.sd:.0f} (n = {self.n}, 95 % interval {low:.0f} to {high:.0f})"
+        mean, sd, low, high = map(as_points, (self.mean, self.sd, *self.ci95))
+        return f"{mean} ± {sd} (n = {self.n}, 95 % interval {low} to {high})"
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -57,13 +58,19 @@ def bootstrap_interval(
 
 
 def score_of(
-    returns: np.ndarray, task: str, world: str, first_seed: int, player: str = "agent"
+    returns: np.ndarray,
+    task: str,
+    world: str,
+    first_seed: int,
+    player: str = "agent",
+    packages: Sequence[str] = (),
 ) -> Score:
+    """packages: behind the game, whose releases are told besides."""
     low, high = bootstrap_interval(returns)
     return Score(
         task, world, len(returns), first_seed, round(float(np.mean(returns)), 2),
         round(float(np.std(returns, ddof=1)), 2), (round(low, 2), round(high, 2)),
-        [round(float(r), 2) for r in returns], game_versions() | {"torch": torch.__version__},
+        [round(float(r), 2) for r in returns], game_versions(*packages) | {"torch": torch.__version__},
         player,
     )  # fmt: skip
 
@@ -89,7 +96,8 @@ def evaluate(
     """
     with _Bar(config, log) as bar:
         returns = play(world, controller, params[None], _seeds(config), observers=[bar])[0]
-    return score_of(returns, controller.task.name, name, config.first_seed)
+    task = controller.task
+    return score_of(returns, task.name, name, config.first_seed, packages=task.packages)
 
 
 def evaluate_policy(
@@ -103,17 +111,17 @@ def evaluate_policy(
     lanes, seeds = machine.lanes_for(config.episodes), _seeds(config)
     player = PolicyPlayer(task.policies()[policy](task, lanes), seeds)
     if machine.scheduler:
-        rules = Rules(task.name, config.horizon, game=kind, policy=policy)
+        rules = Rules(config.horizon, game=kind, policy=policy)
         with _Bar(config, log) as bar:
-            far = Far(crew_at(machine.scheduler), rules, {})
-            returns = far.blind_returns(seeds, ends_told([bar]))
-        return score_of(returns, task.name, "real", config.first_seed, policy)
-    with (
-        FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
-        _Bar(config, log) as bar,
-    ):
-        returns = play_games(world, player, seeds, observers=[bar])
-    return score_of(returns, task.name, "real", config.first_seed, policy)
+            far = Far(crew_at(machine.scheduler), task, rules, {})
+            returns = far.blind_returns(seeds, Hearsay([bar]))
+    else:
+        with (
+            FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
+            _Bar(config, log) as bar,
+        ):
+            returns = play_games(world, player, seeds, observers=[bar])
+    return score_of(returns, task.name, "real", config.first_seed, policy, task.packages)
 
 
 def _seeds(config: EvaluateConfig) -> np.ndarray:
@@ -135,5 +143,5 @@ class _Bar(Listener):
 
     def _show(self, total: float) -> None:
         self.seen.append(total)
-        self.bar.set_postfix(mean=f"{np.mean(self.seen):.0f}")
+        self.bar.set_postfix(mean=as_points(np.mean(self.seen)))
         self.bar.update()

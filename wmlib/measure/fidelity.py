@@ -16,7 +16,7 @@ from wmlib.controller import Controller
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.measure.diagnostics import open_loop_drift
-from wmlib.runtime.log import RunLog
+from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import generator_of
 from wmlib.worlds.moments import memories
 from wmlib.worlds.play import play
@@ -134,11 +134,12 @@ class Fidelity:
         strays = ", ".join(f"{self.drift[s - 1]:.3f} after {s}" for s in steps)
         copies = ", ".join(f"{self.drift_of_copying[s - 1]:.3f}" for s in steps)
         dreams = "\n".join(
-            f"  tau {tau:.2f}: {mean:.0f} ± {sd:.0f} in the dream"
+            f"  tau {tau:.2f}: {as_points(mean)} ± {as_points(sd)} in the dream"
             for tau, (mean, sd) in self.dreams.items()
         )
+        mean, sd = map(as_points, self.real)
         return (
-            f"{self.games} games of the agent: {self.real[0]:.0f} ± {self.real[1]:.0f}\n{dreams}\n"
+            f"{self.games} games of the agent: {mean} ± {sd}\n{dreams}\n"
             f"{_of_ends(self.ends)}"
             f"the dream's picture strays by {strays} steps (a still picture: {copies})\n"
             f"rank correlation of dream and game over {len(self.order.dream)} controllers: "

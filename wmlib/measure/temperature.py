@@ -21,7 +21,7 @@ from wmlib.measure.evaluation import Score, evaluate
 from wmlib.runtime.disk import ArtifactError, alone
 from wmlib.runtime.files import as_json, load_json, save_json, save_tensors
 from wmlib.runtime.job import Job
-from wmlib.runtime.log import RunLog
+from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.worlds.record import record
 
@@ -61,6 +61,8 @@ def table(agent: Agent, config: TableConfig, machine: Machine, job: Job) -> list
         ArtifactError: another process is making a table there, a table of another agent or other options
             is there, or a file is damaged.
     """
+    longest = min(config.dream.horizon, agent.task.horizon)
+    config = replace(config, dream=replace(config.dream, horizon=longest))
     folder, learned = job.path, learned_from(agent, config, job.seed)
     games = EvaluateConfig(config.episodes, config.first_seed, agent.task.horizon)
     scored = digest_of(learned, digest_of_weights(agent.vae), games)
@@ -205,19 +207,20 @@ def load_rows(folder: Path, scored: str, learned: str, games: EvaluateConfig) ->
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """The table, ours beside the paper's."""
+    """The table; of the paper's game, ours beside the paper's."""
     heads = f"{'tau':>5}  {'in the dream':>14}  {'in the game':>14}  {'95 % interval':>15}"
-    lines = [heads + "   the paper's: dream, game"]
+    same_game = all(row.real.task == "takecover" for row in rows)
+    lines = [heads + "   the paper's: dream, game" * same_game]
     for row in rows:
-        low, high = row.real.ci95
-        paper = PAPER.get(row.tau)
+        low, high = map(as_points, row.real.ci95)
+        paper = PAPER.get(row.tau) if same_game else None
         beside = f"{paper[0]:>12}, {paper[1]} ± {paper[2]}" if paper else ""
         lines.append(
             f"{row.tau:>5.2f}  {_spread(row.dream):>14}  {_spread(row.real):>14}  "
-            f"{f'{low:.0f} to {high:.0f}':>15} {beside}"
+            f"{f'{low} to {high}':>15} {beside}".rstrip()
         )
     return "\n".join(lines)
 
 
 def _spread(score: Score) -> str:
-    return f"{score.mean:.0f} ± {score.sd:.0f}"
+    return f"{as_points(score.mean)} ± {as_points(score.sd)}"

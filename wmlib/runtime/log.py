@@ -18,6 +18,11 @@ _LONGEST = 2**20
 """How each row begins, and how long it may be."""
 
 
+def as_points(points: float) -> str:
+    """A number of points as one reads it: whole, but with two decimals where it is below 10."""
+    return f"{points:.2f}" if 0 < abs(points) < 10 else f"{points:.0f}"
+
+
 class RunLog:
     """Appends rows to a run folder's events.jsonl and shows progress on stderr.
 

@@ -29,6 +29,9 @@ REFERENCE = SHIPPED / "reference"
 AGENTS = ("carracing", "takecover")
 """Their tasks: those that are to be there."""
 
+GAME = "game.py"
+"""In the folder of a run or of an agent that plays a game of yours: a copy of that game's file."""
+
 SAMPLE = SHIPPED / "sample"
 """The episodes that come with the package."""
 

@@ -7,9 +7,9 @@ from wmlib import __version__
 _GAMES = ("gymnasium", "Box2D", "pygame-ce", "vizdoom", "wmlib")
 
 
-def game_versions() -> dict[str, str]:
-    """Of the packages behind the games, those that are installed."""
-    return installed_versions(_GAMES)
+def game_versions(*more: str) -> dict[str, str]:
+    """Of the packages behind the games, and of those named besides, all that are installed."""
+    return installed_versions((*_GAMES, *(name for name in more if name not in _GAMES)))
 
 
 def installed_versions(names: tuple[str, ...]) -> dict[str, str]:

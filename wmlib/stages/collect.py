@@ -55,7 +55,8 @@ def collect(
     missing = np.array([seed for seed in wanted if seed not in store.rows], int)
     if not len(missing):
         return store
-    about = {"policy": config.policy, "task": task.name, "digest": job.digest, **game_versions()}
+    about = {"policy": config.policy, "task": task.name, "digest": job.digest}
+    about |= game_versions(*task.packages)
 
     def keep(episode: Episode) -> None:
         store.add(episode, about)
@@ -69,13 +70,14 @@ def collect(
         if elsewhere:
             for episode in elsewhere:
                 keep(episode)
-            return store
-        lanes = machine.lanes_for(len(missing))
-        policy = make_policy(lanes) if make_policy else task.explorer(config.policy, lanes)
-        game = task.game(machine.backend)
-        with FrameWorld(game, lanes, machine.worker_count, config.horizon) as world:
-            recorder = EpisodeRecorder(world, missing, keep)
-            play_games(world, PolicyPlayer(policy, missing), missing, observers=[recorder])
+        else:
+            lanes = machine.lanes_for(len(missing))
+            policy = make_policy(lanes) if make_policy else task.explorer(config.policy, lanes)
+            game, workers = task.game(machine.backend), machine.worker_count
+            with FrameWorld(game, lanes, workers, config.horizon) as world:
+                recorder = EpisodeRecorder(world, missing, keep)
+                play_games(world, PolicyPlayer(policy, missing), missing, observers=[recorder])
+    _warn(store, task, job)
     return store
 
 
@@ -85,5 +87,17 @@ def _played_elsewhere(
     if explorer:
         return explorer.elsewhere(config.horizon, machine).episodes(seeds, explorer.agent.params)
     task.explorer(config.policy, 1)  # an unknown one is an error here already
-    rules = Rules(task.name, config.horizon, game=machine.backend, policy=config.policy)
-    return Far(crew_at(machine.scheduler), rules, {}).episodes(seeds)
+    rules = Rules(config.horizon, game=machine.backend, policy=config.policy)
+    return Far(crew_at(machine.scheduler), task, rules, {}).episodes(seeds)
+
+
+def _warn(store: EpisodeStore, task: Task, job: Job) -> None:
+    """Say where there is nothing to learn from, before time is spent on it."""
+    returns = {row["return"] for row in store.rows.values()}
+    if store.steps == len(store):
+        job.log.say(f"{job.name}: warning: every game ended with its first step")
+    elif task.predicts_reward and len(returns) == 1 < len(store):
+        job.log.say(
+            f"{job.name}: warning: every game earned {returns.pop():g}: M sees no reward that depends "
+            "on actions, and C will find none; take another explorer or longer games"
+        )

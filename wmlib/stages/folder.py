@@ -13,7 +13,8 @@ from wmlib.controller import Controller
 from wmlib.data.episodes import EpisodeStore, learnable
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.disk import ArtifactError, alone, ensure_writable
+from wmlib.runtime.disk import ArtifactError, alone, ensure_writable, whole_file
+from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import (
     expect,
     load_json,
@@ -25,7 +26,9 @@ from wmlib.runtime.files import (
 )
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
+from wmlib.runtime.place import GAME
 from wmlib.runtime.seeds import digest_of
+from wmlib.runtime.source import is_address, parts_of
 from wmlib.task import find_task
 from wmlib.training import encode_store, encoded
 from wmlib.vae import VAE, to_images
@@ -69,7 +72,13 @@ class RunFolder:
         Raises:
             ArtifactError: naming the first stage that is missing, and the command that makes it; or the
                 file that is not what its stage made.
+            ConfigError: the game's own file was edited since the run was begun.
         """
+        if self.task.source and find_task(self.config.task).digest != self.task.digest:
+            raise ConfigError(
+                f"{self.task.source} was edited while it was played; take that back and run the same "
+                "command again, or begin anew in another folder: --run-dir"
+            )
         for before in self.config.stages_before(stage):
             if not self.is_done(before):
                 raise ArtifactError(
@@ -89,6 +98,9 @@ class RunFolder:
         for path in (kept, *(path for kind in kinds for path in self._files(stage, kind))):
             ensure_writable(path, "--run-dir")  # now, and not after an hour
         save_json(self.path / "config.json", dataclasses.asdict(self.config))
+        if self.task.source:
+            with whole_file(self.path / GAME) as temporary:
+                temporary.write_bytes(parts_of(self.task.source)[0].read_bytes())
         self.log.event(stage, 0, began=True)
 
     def is_done(self, stage: StageName) -> bool:
@@ -238,6 +250,8 @@ class RunFolder:
             | {other: self._sha256(self._newest(stage, other), other) for other in GOES_WITH[kind]},
             **(about or {}),
         }
+        if self.task.source:
+            about["game"] = {"name": parts_of(self.task.source)[1], "digest": self.task.digest}
         for path in self._files(stage, kind):
             save_tensors(path, tensors, about)
 
@@ -292,6 +306,21 @@ class RunFolder:
             return encode_store(self.load_vae(stage), learnable(self.store(), self.task), self.log)
 
         return encoded(encode, self.task, job)
+
+
+def task_of_run(path: Path) -> list[str]:
+    """The file of the game of one's own that a run's configuration names, if it names one; [] if not.
+
+    Raises:
+        ArtifactError: the run's config.json is damaged.
+    """
+    config = Path(path) / "config.json"
+    if not config.is_file():
+        return []
+    remedy = "delete it and run the same command as before: it is written anew"
+    content = load_json(config, remedy)
+    name = content.get("task") if isinstance(content, dict) else None
+    return [name] if isinstance(name, str) and is_address(name) else []
 
 
 @torch.inference_mode()

@@ -5,15 +5,18 @@ hopeful there. One round of this shows it what its own dream had missed.
 """
 
 import functools
+import math
 import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from wmlib.agent import Agent, Explorer
-from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine
+from wmlib.config import ITERATE_SEEDS, CollectConfig, IterateConfig, Machine, RefitConfig
 from wmlib.data.episodes import BothWays, EpisodeStore, learnable
 from wmlib.data.sequences import Blend, Sequences
+from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.job import Job
 from wmlib.stages.collect import collect
 from wmlib.training import encode_store, encoded, train_mdnrnn, train_vae
@@ -35,7 +38,12 @@ class BothStores:
 
 
 def learn_on(
-    config: IterateConfig, agent: Agent, explored: EpisodeStore, machine: Machine, job: Job
+    config: IterateConfig | RefitConfig,
+    agent: Agent,
+    explored: EpisodeStore,
+    machine: Machine,
+    job: Job,
+    first_seed: int = ITERATE_SEEDS,
 ) -> tuple[Agent, Sequences]:
     """Record the agent's games, and train its V and M on.
 
@@ -43,7 +51,7 @@ def learn_on(
     another way to train M needs no new games and no new V.
 
     Args:
-        explored: the explorers' episodes.
+        explored: the explorers' episodes. first_seed: of the agent's games.
         job: its digest is of all that the agent depends on.
 
     Returns:
@@ -51,7 +59,7 @@ def learn_on(
     """
     task = agent.task
     playing = job.part(keep="episodes", of=(config.noise, config.horizon))
-    games = _play(config, agent, machine, playing)
+    games = _play(config, agent, machine, playing, first_seed)
     stores = learnable(explored, task), learnable(games, task)
     seen_by = playing.digest, config.episodes, config.share, config.vae
     seeing = job.part("vae", keep="vae.safetensors", of=seen_by)
@@ -69,15 +77,41 @@ def learn_on(
     return replace(agent, vae=vae, mdnrnn=mdnrnn), parts[1]
 
 
-def _play(config: IterateConfig, agent: Agent, machine: Machine, job: Job) -> EpisodeStore:
+@torch.inference_mode()
+def calibrate(mdnrnn: MDNRNN, games: Sequences) -> None:
+    """Put right what M's odds of an end are divided by (`MDNRNN.done_positive_weight`): afterwards M
+    expects as many ends in these games as there were.
+
+    Where no game ended by itself, there is nothing to compare with, and nothing is changed.
+    """
+    ends = float(games.dones.sum())
+    if not ends:
+        return
+    logits = []
+    first = 0
+    for episode, steps in enumerate(games.lengths):
+        z = games.mu[first + episode : first + episode + steps]
+        fresh = torch.arange(steps) == 0
+        prediction, _ = mdnrnn(z[None], games.actions[None, first : first + steps], None, fresh[None])
+        logits.append(prediction.done_logit[0])
+        first += steps
+    logit, low, high = torch.cat(logits).double(), -20.0, 20.0
+    for _ in range(60):  # the expected ends fall as the divisor grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if float((logit - middle).sigmoid().sum()) > ends else (low, middle)
+    mdnrnn.done_positive_weight = math.exp(middle)
+
+
+def _play(
+    config: IterateConfig | RefitConfig, agent: Agent, machine: Machine, job: Job, first_seed: int
+) -> EpisodeStore:
     """The agent's games. Those of another agent, or with another noise, are thrown away."""
     if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
         shutil.rmtree(job.path)
-    games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, ITERATE_SEEDS)
+    games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, first_seed)
     store = collect(agent.task, games, machine, job, Explorer(agent, config.noise))
-    store.keep_only(
-        range(ITERATE_SEEDS, ITERATE_SEEDS + config.episodes)
-    )  # there may be more, of before
+    # There may be more, of before.
+    store.keep_only(range(first_seed, first_seed + config.episodes))
     store.verify()
     mean_length = store.steps / len(store)
     job.log.say(f"{job.name}: the agent's games, with noise, last {mean_length:.0f} steps")

@@ -25,10 +25,12 @@ from wmlib.runtime.log import RunLog
 from wmlib.runtime.seeds import seed_of
 from wmlib.stages.collect import check_store, collect
 from wmlib.stages.folder import RunFolder
-from wmlib.stages.iterate import learn_on
+from wmlib.stages.iterate import calibrate, learn_on
+from wmlib.stages.refit import refit
 from wmlib.stages.rounds import run_rounds
 from wmlib.task import find_task
 from wmlib.training import train_mdnrnn, train_vae
+from wmlib.worlds.moments import starts_of
 from wmlib.worlds.play import Elsewhere
 from wmlib.worlds.record import record
 from wmlib.worlds.world import World
@@ -79,7 +81,8 @@ class Pipeline:
     def _collect(self) -> Work:
         config, explorer, digest = self.config.collect, None, ""
         if config.policy == "agent":
-            agent = load_agent(Path(config.agent) if config.agent else REFERENCE / self.task.name)
+            folder = Path(config.agent) if config.agent else REFERENCE / self.task.name
+            agent = load_agent(folder, task=self.task)
             explorer = Explorer(agent, config.noise)
             digest = self.files.digest("collect", "", agent.about["sha256"])
         job = self.files.job("collect", self.files.episodes, digest)
@@ -121,8 +124,13 @@ class Pipeline:
         def work() -> None:
             better, games = learn_on(config, agent, store, self.config.machine, job)
             better = dataclasses.replace(better, starts=files.starts(better.vae))
+            if config.calibrate:
+                calibrate(better.mdnrnn, games)
             files.save_vae("iterate", better.vae, better.starts)
             files.save_mdnrnn("iterate", better.mdnrnn)
+            if config.begin == "anywhere":
+                starts = starts_of(better.mdnrnn, games, job.rng("moments"), margin=0)
+                better = dataclasses.replace(better, starts=starts)
             self._evolve_asleep("iterate", config.dream, better, games)
 
         return work
@@ -143,13 +151,29 @@ class Pipeline:
 
         return work
 
+    def _refit(self) -> Work:
+        files, config = self.files, self.config.refit
+        agent, store = files.agent("refit"), files.store()
+        job = files.job("refit", self.folder / "refit")
+        self._check_backend()
+
+        def work() -> None:
+            better, share = refit(config, agent, store, self.config.machine, job)
+            self.log.say(f"refit: C says with its new eyes {share:.0%} of what it said with the old")
+            files.save_vae("refit", better.vae, files.starts(better.vae))
+            files.save_mdnrnn("refit", better.mdnrnn)
+            files.save_controller("refit", better.params)
+
+        return work
+
     def _real(self) -> Work:
         config, machine, agent = self.config.real, self.config.machine, self.files.agent("real")
         games = config.population * config.episodes
         self._check_backend()
 
         def work() -> None:
-            with agent.real(games, machine, config.horizon, machine.backend) as world:
+            options = {"grass": config.grass} if config.grass else {}
+            with agent.real(games, machine, config.horizon, machine.backend, options=options) as world:
                 self._evolve("real", config, agent, world)
 
         return work
@@ -192,12 +216,12 @@ class Pipeline:
         """Evolve C in a world wide enough for a whole generation."""
         if config.start == "zero":
             agent = dataclasses.replace(agent, params=torch.zeros_like(agent.params))
-        score = scores_in(world, agent.controller, config.patience)
+        score = scores_in(world, agent.controller, config.patience, config.charge, config.jerk)
         endless = self._endless(stage, config).stage_hash(stage)
         job = self.files.job(stage, digest=self.files.digest(stage, endless))
         with self._judge(config, agent) as judge:
             space = self._space(stage, config, agent, games)
-            progress = evolve(config, space, score, job, judge)
+            progress = evolve(config, space, score, job, judge, lambda: world.steps_played)
         self.files.save_controller(stage, progress.best, progress.best_score)
 
     def _endless(self, stage: StageName, config: DreamConfig | RealConfig) -> RunConfig:
@@ -213,7 +237,7 @@ class Pipeline:
         """Candidates may be tried on a look-alike; which one is kept, the game itself decides."""
         plan = config.validation
         with agent.real(plan.episodes, self.config.machine, plan.horizon) as world:
-            yield Judge(scores_in(world, agent.controller), plan)
+            yield Judge(scores_in(world, agent.controller), plan, lambda: world.steps_played)
 
     def _space(
         self, stage: StageName, config: DreamConfig | RealConfig, agent: Agent, seen: Sequences | None

@@ -9,25 +9,24 @@ for the beginning of a crash, and then no change to C looks good in a dream. Eac
 rule of its own; M learns what difference the rule makes.
 """
 
+import math
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from wmlib.agent import Agent
-from wmlib.config import VALIDATION_SEEDS, Machine, RoundsConfig
+from wmlib.config import VALIDATION_SEEDS, Machine, RoundsConfig, Validation
 from wmlib.data.sequences import Blend, Sequences, join
-from wmlib.evolution.cmaes import evolve, scores_in
+from wmlib.evolution.cmaes import Judge, Progress, evolve, scores_in
 from wmlib.evolution.space import SearchSpace
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import expect, shapes_of
 from wmlib.runtime.job import Job
+from wmlib.runtime.log import as_points
 from wmlib.task import Task
 from wmlib.training import train_mdnrnn
-from wmlib.worlds.moments import DreamStarts, features_of, moments
+from wmlib.worlds.moments import features_of, starts_of
 from wmlib.worlds.record import record
-
-_STARTS_OF_A_GAME = 8
 
 
 def run_rounds(
@@ -39,18 +38,30 @@ def run_rounds(
         agent: V, M and C to begin with. explored: the explorers' episodes.
 
     Returns:
-        the agent with the last M and C.
+        the agent with the last M and C; with those of the best test, where there are tests.
     """
     kept, first = load_state(agent, job)
     if first > config.rounds:  # more than are wanted: from the beginning
         kept, first = agent, 0
-    agent = kept
+    agent, best = kept, _best(agent, job) if first else (agent, -math.inf)
     for number in range(first, config.rounds):
         agent = one_round(number, config, agent, explored, machine, job)
-        tensors = {"params": agent.params, **agent.mdnrnn.state_dict()}
-        weight = agent.mdnrnn.done_positive_weight
-        _state(job).save(tensors, rounds=number + 1, done_positive_weight=weight)
-    return agent
+        if config.validation:
+            score = _tested(config.validation, agent, number, machine, job)
+            if score > best[1]:
+                best = agent, score
+                _keep(agent, job.part(keep="best.safetensors"), number, score=score)
+        _keep(agent, _state(job), number)
+    return best[0] if config.validation else agent
+
+
+def _tested(plan: Validation, agent: Agent, number: int, machine: Machine, job: Job) -> float:
+    """The agent's mean score in the real game, after this round."""
+    progress = Progress()
+    with agent.real(plan.episodes, machine, plan.horizon) as world:
+        judge = Judge(scores_in(world, agent.controller), plan, lambda: world.steps_played)
+        judge.test(progress, agent.params, number + 1, job)
+    return progress.best_score
 
 
 def one_round(
@@ -64,11 +75,12 @@ def one_round(
     learning = job.part(number, keep="mdnrnn.safetensors", of=number)
     mdnrnn = train_mdnrnn(blend, agent.task, config.mdnrnn, learning, agent.mdnrnn)
     # A generator of its own: a round that is taken up again does not draw its games anew.
-    starts = starts_of(mdnrnn, games, job.rng(number, "moments"))
+    starts = starts_of(mdnrnn, games, job.rng(number, "moments"), config.margin)
     agent = replace(agent, mdnrnn=mdnrnn, starts=starts)
-    dream = agent.dream_for(config.dream, config.tau, machine)
-    score = scores_in(dream, agent.controller, config.dream.patience)
-    progress = evolve(config.dream, space, score, job.part(number, "dream"))
+    search = config.dream
+    world = agent.dream_for(search, config.tau, machine)
+    score = scores_in(world, agent.controller, search.patience, search.charge, search.jerk)
+    progress = evolve(search, space, score, job.part(number, "dream"))
     return replace(agent, params=progress.best)
 
 
@@ -102,39 +114,44 @@ def _play(
     frames = sum(games.lengths)
     job.log.event(job.name, number, relatives=float(returns.mean()), own=float(own), frames=frames)
     job.log.say(
-        f"round {number + 1} of {config.rounds}: C earns {own:.0f} in the game, its relatives "
-        f"{returns.mean():.0f} on average"
+        f"round {number + 1} of {config.rounds}: C earns {as_points(own)} in the game, its relatives "
+        f"{as_points(returns.mean())} on average"
     )
     return games, space
 
 
-def starts_of(
-    mdnrnn: MDNRNN, games: Sequences, rng: np.random.Generator, margin: int = 90
-) -> DreamStarts:
-    """Moments of the games to dream on from.
-
-    Args:
-        margin: frames before the end of a game that are left out. The crash, or the boredom, that ended
-            it is already under way there.
-    """
-    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in games.lengths]
-    return moments(mdnrnn, games, chosen)
-
-
 def load_state(agent: Agent, job: Job) -> tuple[Agent, int]:
     """The agent after so many rounds; the one that is given, and 0, where none were kept."""
-    state = _state(job)
-    kept = state.load(_remedy(job))
+    kept = _load(agent, _state(job))
+    return (kept[0], int(kept[1]["rounds"])) if kept else (agent, 0)
+
+
+def _best(agent: Agent, job: Job) -> tuple[Agent, float]:
+    """The agent that did best in the tests, and its score; the given one, where none was kept."""
+    kept = _load(agent, job.part(keep="best.safetensors"))
+    return (kept[0], float(kept[1]["score"])) if kept else (agent, -math.inf)
+
+
+def _load(agent: Agent, job: Job) -> tuple[Agent, dict] | None:
+    """The agent with the M and C that the file holds, and what it says of them."""
+    kept = job.load(_remedy(job))
     if kept is None:
-        return agent, 0
+        return None
     tensors, about = kept
     shapes = shapes_of(agent.mdnrnn) | {"params": (agent.controller.size,)}
-    expect(state.path, tensors, shapes, _remedy(job))
+    expect(job.path, tensors, shapes, _remedy(job))
     params = tensors.pop("params")
     mdnrnn = MDNRNN(agent.task)
     mdnrnn.load_state_dict(tensors)
     mdnrnn.done_positive_weight = float(about["done_positive_weight"])
-    return replace(agent, mdnrnn=mdnrnn.eval(), params=params), int(about["rounds"])
+    return replace(agent, mdnrnn=mdnrnn.eval(), params=params), about
+
+
+def _keep(agent: Agent, job: Job, number: int, **about: float) -> None:
+    """The agent's M and C after this round."""
+    tensors = {"params": agent.params, **agent.mdnrnn.state_dict()}
+    weight = agent.mdnrnn.done_positive_weight
+    job.save(tensors, rounds=number + 1, done_positive_weight=weight, **about)
 
 
 def load_games(number: int, task: Task, job: Job) -> Sequences | None:

@@ -15,6 +15,7 @@ from wmlib.config import (
     Machine,
     MDNRNNConfig,
     RealConfig,
+    RefitConfig,
     RoundsConfig,
     RunConfig,
     VAEConfig,
@@ -81,6 +82,12 @@ def smoke() -> RunConfig:
             mdnrnn=MDNRNNConfig(steps=4, batch_size=8, sequence_length=30),
             dream=DreamSearch(generations=2, population=8, episodes=2, horizon=40),
         ),
+        refit=RefitConfig(
+            episodes=2,
+            horizon=60,
+            vae=VAEConfig(steps=4, batch_size=32, learning_rate=1e-3 / 3),
+            mdnrnn=MDNRNNConfig(steps=4, batch_size=8, sequence_length=30),
+        ),
         real=RealConfig(
             generations=2,
             population=4,
@@ -129,6 +136,53 @@ def laptop() -> RunConfig:
     )
 
 
+def overnight() -> RunConfig:
+    """From nothing to a driver between evening and morning: at most eight hours on two cores."""
+    return RunConfig(
+        stages=("collect", "vae", "mdnrnn", "dream", "rounds", "refit", "real", "evaluate"),
+        collect=CollectConfig(episodes=1000, horizon=200),
+        vae=VAEConfig(steps=4000, free_bits=1.0),
+        mdnrnn=MDNRNNConfig(steps=600, batch_size=100, sequence_length=200),
+        dream=laptop().dream,
+        rounds=RoundsConfig(
+            rounds=12,
+            margin=40,
+            dream=DreamSearch(
+                generations=15,
+                episodes=16,
+                horizon=200,
+                sigma=0.04,
+                weight_decay=0.0,
+                average=3,
+                dropout=0.05,
+            ),
+            validation=Validation(episodes=16),
+        ),
+        # V has hardly seen a bend at speed: two thirds of its batches are now a driver's frames.
+        refit=RefitConfig(
+            episodes=300,
+            noise=0.1,
+            share=0.67,
+            vae=VAEConfig(steps=2500, learning_rate=5e-4, free_bits=1.0),
+            mdnrnn=MDNRNNConfig(steps=400, learning_rate=5e-4),
+        ),
+        real=RealConfig(
+            generations=100,
+            population=64,
+            episodes=2,
+            sigma=0.06,
+            weight_decay=0.0,
+            patience=100,
+            charge=True,
+            average=5,
+            coordinates=Coordinates("predictive", 32),
+            validation=Validation(every=10, episodes=64),
+        ),
+        evaluate=EvaluateConfig(episodes=256),
+        machine=Machine(backend="sketch"),
+    )
+
+
 def paper() -> RunConfig:
     """The paper's own numbers (section 3, and its code). On a laptop this takes months."""
     return RunConfig(
@@ -151,6 +205,7 @@ TASK = Task(
     games={
         "exact": GameSpec("wmlib.envs.carracing:CarRacing", kept_rows=KEPT_ROWS),
         "stock": GameSpec("gymnasium.envs.box2d.car_racing:CarRacing", kept_rows=KEPT_ROWS),
+        "sketch": GameSpec("wmlib.envs.sketch:CarSketch", kept_rows=KEPT_ROWS),
         "envpool": GameSpec(
             "wmlib.envs.envpool:EnvPoolGames", {"env_id": "CarRacing-v3"}, KEPT_ROWS, batched=True
         ),
@@ -160,5 +215,5 @@ TASK = Task(
     explorers={"brownian": BrownianPolicy, "held": HeldPolicy, "white": WhitePolicy},
     keys={"left": "steer left", "up": "gas", "down": "brake", "right": "steer right"},
     hands=Hands,
-    profiles={"smoke": smoke, "laptop": laptop, "paper": paper},
+    profiles={"smoke": smoke, "laptop": laptop, "overnight": overnight, "paper": paper},
 )

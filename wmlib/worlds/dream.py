@@ -66,7 +66,12 @@ class DreamWorld(Lanes):
         self._c = torch.zeros(lanes, task.hidden_size)
         self._fresh = np.zeros(lanes, bool)  # at a game's beginning, not somewhere amid it
         self._seeds = np.zeros(lanes, int)
-        self._noise: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
+        # Blocks of noise lie one behind the other, as many as there are lanes at most; lanes of one seed
+        # and one time share theirs.
+        self._uniform, self._normal = torch.empty(2, lanes * self._BLOCK, task.z_size)
+        self._of_end = torch.empty(lanes * self._BLOCK)
+        self._place_of: dict[tuple[int, int], int] = {}  # seed and number of the block, to its place
+        self._place = np.full(lanes, -1)  # of each lane's block
 
     @property
     def z(self) -> Tensor:
@@ -84,7 +89,6 @@ class DreamWorld(Lanes):
             self._z[lane], self._h[lane], self._c[lane] = begun[number]
             self._fresh[lane] = not (self._h[lane].any() or self._c[lane].any())
         self._begin(chosen)
-        self._noise.clear()
         return self.features(), {}
 
     def _first(self, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,25 +148,31 @@ class DreamWorld(Lanes):
     def _step_noise(self, active: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         """The noise of this step in the active lanes (n of them), which follows from each lane's seed
         and time: uniform and normal (n, Z) for z, uniform (n,) for the end."""
-        seeds, of_seed = np.unique(self._seeds[active], return_inverse=True)
-        times, of_time = np.unique(self._t[active], return_inverse=True)
-        pairs, index = np.unique(of_seed * len(times) + of_time, return_inverse=True)
-        rows = [
-            self._noise_row(int(seeds[i]), int(times[j]))
-            for i, j in zip(*np.divmod(pairs, len(times)), strict=True)
-        ]
-        return tuple(torch.stack(kind)[index] for kind in zip(*rows, strict=True))
+        entering = np.flatnonzero(active & (self._t % self._BLOCK == 0))
+        if len(entering):
+            self._enter(entering, active)
+        rows = torch.from_numpy(self._place[active] * self._BLOCK + self._t[active] % self._BLOCK)
+        return self._uniform[rows], self._normal[rows], self._of_end[rows]
 
-    def _noise_row(self, seed: int, t: int) -> tuple[Tensor, Tensor, Tensor]:
-        block, row = divmod(t, self._BLOCK)
-        if (seed, block) not in self._noise:
-            # Only blocks in use are kept; lanes move on together, or nearly so.
-            self._noise = {k: v for k, v in self._noise.items() if k[0] != seed or k[1] >= block}
-            # torch takes 32 bits of this. 1009 is odd, so of one block no two seeds have the same.
-            generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
-            shape = (self._BLOCK, self.task.z_size)
-            uniform = torch.rand(shape, generator=generator)
-            normal = torch.randn(shape, generator=generator)
-            of_end = torch.rand(self._BLOCK, generator=generator)
-            self._noise[seed, block] = uniform, normal, of_end
-        return tuple(kind[row] for kind in self._noise[seed, block])
+    def _enter(self, entering: np.ndarray, active: np.ndarray) -> None:
+        """Give lanes that come to a new block theirs, in place of such as no lane is in any more."""
+        self._place[entering] = -1
+        taken = set(self._place[active].tolist())
+        self._place_of = {key: place for key, place in self._place_of.items() if place in taken}
+        free = (place for place in range(self.lanes) if place not in taken)
+        for lane in entering:
+            key = int(self._seeds[lane]), int(self._t[lane]) // self._BLOCK
+            if key not in self._place_of:
+                self._place_of[key] = next(free)
+                self._draw(self._place_of[key], *key)
+            self._place[lane] = self._place_of[key]
+
+    def _draw(self, place: int, seed: int, block: int) -> None:
+        """Fill a place with a block of noise."""
+        # torch takes 32 bits of this. 1009 is odd, so of one block no two seeds have the same.
+        generator = torch.Generator().manual_seed(seed * 1009 + block + 1)
+        rows = slice(place * self._BLOCK, (place + 1) * self._BLOCK)
+        shape = (self._BLOCK, self.task.z_size)
+        self._uniform[rows] = torch.rand(shape, generator=generator)
+        self._normal[rows] = torch.randn(shape, generator=generator)
+        self._of_end[rows] = torch.rand(self._BLOCK, generator=generator)

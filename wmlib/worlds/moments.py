@@ -11,6 +11,8 @@ from wmlib.mdnrnn import MDNRNN
 from wmlib.task import Task
 from wmlib.worlds.imagination import Stepper
 
+_STARTS_OF_A_GAME = 8
+
 
 @dataclass(frozen=True)
 class DreamStarts:
@@ -57,6 +59,16 @@ def moments(mdnrnn: MDNRNN, data: Sequences, chosen: list[np.ndarray]) -> DreamS
         h, c = cell(mdnrnn.inputs(z, action, fresh), h, c)
     h, c = map(torch.cat, zip(*remembered, strict=True))
     return DreamStarts(data.mu[frames], data.logvar[frames], h, c)
+
+
+def starts_of(mdnrnn: MDNRNN, games: Sequences, rng: np.random.Generator, margin: int) -> DreamStarts:
+    """Moments of the games to dream on from, as many of each.
+
+    Args:
+        margin: frames before the end of a game that are left out.
+    """
+    chosen = [rng.integers(0, max(1, n - margin), _STARTS_OF_A_GAME) for n in games.lengths]
+    return moments(mdnrnn, games, chosen)
 
 
 def features_at(at: DreamStarts, task: Task) -> Tensor:

@@ -52,6 +52,7 @@ def play_games(
     seeds: np.ndarray,
     patience: int = 0,
     observers: Sequence[Observer] = (),
+    charge: bool = False,
 ) -> np.ndarray:
     """Play a game on every seed.
 
@@ -60,6 +61,8 @@ def play_games(
     Args:
         seeds: (G,); a game's number is its place in here.
         patience: end an episode after so many steps without a positive reward; 0 never does.
+        charge: whether an episode that patience ends is charged for the steps that are left, as if they
+            went on like those for which it was waited. (Else to give up costs less than to drive on.)
 
     Returns:
         returns (G,), float64.
@@ -69,7 +72,7 @@ def play_games(
     if not games:
         return returns
     game_of = np.arange(lanes)  # the game in each lane; >= games: none
-    upcoming, waited = lanes, np.zeros(lanes, int)
+    upcoming, waited, waste = lanes, np.zeros(lanes, int), np.zeros(lanes)
     busy = game_of < games
 
     def begin(chosen: np.ndarray) -> Tensor | np.ndarray:
@@ -86,7 +89,10 @@ def play_games(
         seen, rewards, terminated, truncated, _ = world.step(actions)
         returns[game_of[busy]] += rewards[busy]
         waited = np.where(rewards > 0, 0, waited + 1)
+        waste = np.where(rewards > 0, 0, waste + rewards)
         bored = (waited >= patience) if patience else np.zeros(lanes, bool)
+        if charge and (unpaid := busy & bored & ~terminated).any():
+            returns[game_of[unpaid]] += (waste / waited.clip(1) * world.left)[unpaid]
         for observer in observers:
             observer.step(busy.copy(), np.asarray(actions), rewards, terminated)
         finished = busy & (terminated | truncated | bored)
@@ -100,7 +106,7 @@ def play_games(
         busy = game_of < games
         refill = finished & busy
         if refill.any():
-            waited[refill] = 0
+            waited[refill], waste[refill] = 0, 0
             seen = begin(refill)
     return returns
 
@@ -143,9 +149,12 @@ class PolicyPlayer:
 class Elsewhere(ABC):
     """A world whose games are not stepped here: they are played elsewhere, as wholes.
 
-    `play` and `record` take one wherever they take a world. Their observers then hear of a game's end
-    and of nothing else.
+    `play` and `record` take one wherever they take a world. Their observers then hear what `Hearsay`
+    tells, and nothing else.
     """
+
+    steps_played: int
+    """Steps of all games that have come back, as a world counts them."""
 
     @abstractmethod
     def play(
@@ -154,13 +163,11 @@ class Elsewhere(ABC):
         params: Tensor,
         seeds: np.ndarray,
         patience: int,
-        tell: Callable[[int, float], None],
+        charge: bool,
+        hearsay: "Hearsay",
     ) -> np.ndarray:
-        """Returns (P, R) of controllers params (P, D) on seeds (P, R).
-
-        Args:
-            tell: is told each game's number and return, as they come to be known.
-        """
+        """Returns (P, R) of controllers params (P, D) on seeds (P, R). patience, charge: see
+        `play_games`."""
 
     @abstractmethod
     def record(
@@ -169,7 +176,7 @@ class Elsewhere(ABC):
         params: Tensor,
         seeds: np.ndarray,
         patience: int,
-        tell: Callable[[int, float], None],
+        hearsay: "Hearsay",
     ) -> Sequences:
         """A game of each controller, params (N, D) on seeds (N,), as V saw it."""
 
@@ -190,12 +197,13 @@ def play(
     seeds: Sequence[int] | np.ndarray,
     patience: int = 0,
     observers: Sequence[Observer] = (),
+    charge: bool = False,
 ) -> np.ndarray:
     """Play every controller on every seed.
 
     Args:
         params: (P, D). seeds: (R,) common to all, or (P, R).
-        patience: end an episode after so many steps without a positive reward; 0 never does.
+        patience, charge: see `play_games`.
         observers: who watches; game p R + r is that of controller p on its seed r.
 
     Returns:
@@ -203,27 +211,36 @@ def play(
     """
     seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
     if isinstance(world, Elsewhere):
-        return world.play(controller, params, seeds, patience, ends_told(observers))
+        return world.play(controller, params, seeds, patience, charge, Hearsay(observers))
     player = Controllers(controller, params, seeds.shape[1])
-    return play_games(world, player, seeds.ravel(), patience, observers).reshape(seeds.shape)
+    returns = play_games(world, player, seeds.ravel(), patience, observers, charge)
+    return returns.reshape(seeds.shape)
 
 
-def ends_told(observers: Sequence[Observer]) -> Callable[[int, float], None]:
-    """Tells observers of ends of games that are played elsewhere.
+class Jerks(Observer):
+    """Adds up, for each game, the squares by which the numbers of the action change from step to step.
 
-    Raises:
-        ValueError: one of them wants to see more than that.
+    Args:
+        games: how many are played.
     """
-    if not all(isinstance(observer, Listener) for observer in observers):
-        raise ValueError(
-            "of games that are played elsewhere, a Listener hears the ends; no more is heard"
-        )
 
-    def tell(game: int, total: float) -> None:
-        for observer in observers:
-            observer.end(0, game, total)
+    def __init__(self, games: int):
+        self.totals = np.zeros(games)
+        self._game_of = np.zeros(0, int)
+        self._last: np.ndarray | None = None  # (lanes, A)
 
-    return tell
+    def begin(self, lanes: np.ndarray, games: np.ndarray) -> None:
+        self._game_of = games.copy()
+        self._begun = lanes.copy() if self._last is None else self._begun | lanes
+
+    def step(
+        self, lanes: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminated: np.ndarray
+    ) -> None:
+        if self._last is not None:
+            went_on = lanes & ~self._begun
+            change = np.square(actions[went_on] - self._last[went_on]).sum(1)
+            np.add.at(self.totals, self._game_of[went_on], change)
+        self._last, self._begun = actions.copy(), np.zeros(len(lanes), bool)
 
 
 class Listener(Observer):
@@ -234,3 +251,28 @@ class Listener(Observer):
 
     def end(self, lane: int, game: int, total: float) -> None:
         self.tell(total)
+
+
+class Hearsay:
+    """What observers hear of games that are played elsewhere: their ends, and how much the actions
+    changed in them.
+
+    Raises:
+        ValueError: one of them wants to see more than that.
+    """
+
+    def __init__(self, observers: Sequence[Observer]):
+        if not all(isinstance(observer, Listener | Jerks) for observer in observers):
+            raise ValueError(
+                "of games that are played elsewhere, a Listener hears the ends and Jerks the jerks; no "
+                "more is heard"
+            )
+        self.listeners = [observer for observer in observers if isinstance(observer, Listener)]
+        self.jerks = [observer for observer in observers if isinstance(observer, Jerks)]
+
+    def end(self, game: int, total: float, jerk: float = 0.0) -> None:
+        """The game of this number is over. jerk: what `Jerks` made of it, if anybody wants to know."""
+        for observer in self.listeners:
+            observer.end(0, game, total)
+        for observer in self.jerks:
+            observer.totals[game] = jerk

@@ -1,6 +1,6 @@
 """The real game: as bare frames, and as an agent sees it, through V and remembered by M."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class FrameWorld(Lanes):
                 "an action is not a finite number: the weights of V, M or C have diverged or are damaged"
             )
         self.frames, rewards, terminated = self.games.step(actions, active)
-        truncated = self._advance(active, terminated)
+        truncated = self._advance(active, terminated, self.games.cut)
         return self.frames, rewards, terminated, truncated, {}
 
     def pictures(self) -> np.ndarray:
@@ -68,6 +68,7 @@ class RealWorld(FrameWorld):
         horizon: frames after which an episode is truncated; by default the task's own number.
         kind: which implementation of the game; or games, as many as lanes, that are open already.
         chunk: size of the batches of V and M (see `Perception`).
+        options: of the game, beside those that its task fixes. Games that are open have theirs.
     """
 
     def __init__(
@@ -79,11 +80,17 @@ class RealWorld(FrameWorld):
         horizon: int | None = None,
         kind: GameKind | ManyGames = "exact",
         chunk: int = CHUNK,
+        options: Mapping[str, object] | None = None,
     ):
         self.task = mdnrnn.task
-        game = self.task.game(kind) if isinstance(kind, str) else kind
+        game = self.task.game(kind).with_options(options) if isinstance(kind, str) else kind
         super().__init__(game, lanes, workers, horizon or self.task.horizon)
         self.perception = Perception(vae, mdnrnn, lanes, chunk)
+
+    @property
+    def z(self) -> Tensor:
+        """What V sees in each lane, (lanes, Z)."""
+        return self.perception.z
 
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
         """Start lanes anew: all, or those in options["reset_mask"] (bool)."""

@@ -11,7 +11,7 @@ from wmlib.controller import Controller
 from wmlib.data.episodes import Episode
 from wmlib.data.sequences import Sequences, join
 from wmlib.runtime.log import RunLog
-from wmlib.worlds.play import Elsewhere, Listener, Observer, ends_told, play
+from wmlib.worlds.play import Elsewhere, Hearsay, Listener, Observer, play
 from wmlib.worlds.real import FrameWorld, RealWorld
 from wmlib.worlds.world import World
 
@@ -147,7 +147,7 @@ def record(
     with log.bar(len(params), "record", "games") as bar:
         counting = Listener(lambda _: bar.update())
         if isinstance(world, Elsewhere):
-            return world.record(controller, params, np.asarray(seeds), patience, ends_told([counting]))
+            return world.record(controller, params, np.asarray(seeds), patience, Hearsay([counting]))
         kept = SequenceRecorder(world)
         observers = kept, counting
         play(world, controller, params, np.asarray(seeds)[:, None], patience, observers)

@@ -23,6 +23,10 @@ class World(Protocol):
     """What all worlds have in common: Gymnasium's vector API."""
 
     lanes: int
+    left: np.ndarray
+    """Steps until the horizon in each lane, (lanes,)."""
+    steps_played: int
+    """Steps in all lanes, since the world was opened."""
 
     def reset(
         self, *, seed: Sequence[int | None], options: dict | None = None
@@ -68,8 +72,14 @@ class Lanes:
 
     def __init__(self, lanes: int, horizon: int):
         self.lanes, self.horizon = lanes, horizon
+        self.steps_played = 0  # in all lanes, since the world was opened
         self._over = np.ones(lanes, bool)
         self._t = np.zeros(lanes, int)
+
+    @property
+    def left(self) -> np.ndarray:
+        """Steps until the horizon in each lane, (lanes,)."""
+        return self.horizon - self._t
 
     def stop(self, lanes: np.ndarray) -> None:
         """End the episodes in the chosen lanes (bool) here and now."""
@@ -91,9 +101,13 @@ class Lanes:
         self._over[lanes] = False
         self._t[lanes] = 0
 
-    def _advance(self, active: np.ndarray, terminated: np.ndarray) -> np.ndarray:
-        """Count the step of the active lanes. Returns those that the horizon cuts."""
+    def _advance(
+        self, active: np.ndarray, terminated: np.ndarray, cut: np.ndarray | bool = False
+    ) -> np.ndarray:
+        """Count the step of the active lanes. Returns those that are cut, by the horizon or, as `cut`
+        says, by the game itself."""
         self._t += active
-        truncated = active & ~terminated & (self._t >= self.horizon)
+        self.steps_played += int(active.sum())
+        truncated = active & ~terminated & ((self._t >= self.horizon) | cut)
         self._over |= terminated | truncated
         return truncated

@@ -38,6 +38,16 @@ def test_explorers_hold_an_even_action_for_one_to_ten_frames(doom):
     )
 
 
+def test_an_even_action_is_drawn_from_all_that_the_game_takes():
+    every = np.ones(60, bool)
+    policy = FreshPolicy(PLAIN, 60)
+    policy.restart(every, list(range(60)), None)
+    actions = np.concatenate([policy.act(every, None) for _ in range(100)])
+    np.testing.assert_allclose(actions.min(0), [-1, 0], atol=0.01)
+    np.testing.assert_allclose(actions.max(0), [1, 0.5], atol=0.01)
+    np.testing.assert_allclose(actions.mean(0), [0, 0.25], atol=0.03)
+
+
 def test_strafing_games_hold_their_actions_for_longer_each_by_a_limit_of_its_own(doom):
     games = 300
     policy, every = StrafingPolicy(doom, games), np.ones(games, bool)

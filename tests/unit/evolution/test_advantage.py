@@ -7,7 +7,7 @@ import torch
 from wmlib.data.sequences import Sequences
 from wmlib.evolution.advantage import LOOK, NEAR_END, SPAN, advantages, telling_moments
 from wmlib.mdnrnn import MDNRNN
-from wmlib.task import find_task
+from wmlib.task import Task, find_task
 from wmlib.worlds.moments import moments
 
 
@@ -62,9 +62,10 @@ def test_without_luck_the_worth_is_what_m_foretells_of_each_action(name):
     expected = []
     for k in range(task.action_size):
         worth = {}
-        for choice in (-1.0, 0.0, 1.0):
-            actions = torch.zeros(3, LOOK, task.action_size)
-            actions[:, :, k] = choice
+        low, high = (torch.tensor(each, dtype=torch.float32) for each in task.bounds)
+        for name, choice in {"least": low, "middle": (low + high) / 2, "most": high}.items():
+            actions = ((low + high) / 2).expand(3, LOOK, -1).clone()
+            actions[:, :, k] = choice[k]
             state = at.h[None], at.c[None]
             with torch.inference_mode():
                 told, _ = mdnrnn(torch.zeros(3, LOOK, task.z_size), actions, state, torch.zeros(3, LOOK))
@@ -73,8 +74,9 @@ def test_without_luck_the_worth_is_what_m_foretells_of_each_action(name):
             else:
                 p = told.done_logit.sigmoid()
                 value = -(p / 10) / (p / 10 + 1 - p)  # odds ten times too high
-            worth[choice] = value.view(3, LOOK // SPAN, SPAN).sum(2)
-        expected += [worth[1.0] - worth[-1.0], worth[0.0] - (worth[-1.0] + worth[1.0]) / 2]
+            worth[name] = value.view(3, LOOK // SPAN, SPAN).sum(2)
+        least, middle, most = worth.values()
+        expected += [most - least, middle - (least + most) / 2]
     expected = torch.cat(expected, 1)
     assert expected.abs().max() > 0.05
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
@@ -90,3 +92,23 @@ def test_all_choices_share_their_luck():
     data = games_of(mdnrnn.task, [25], [True])
     at = moments(mdnrnn, data, [np.array([3, 8])])
     assert torch.equal(advantages(mdnrnn, at, torch.Generator()), torch.zeros(2, 10))
+
+
+@pytest.mark.parametrize("kind", ["choice", "switches"])
+def test_a_choice_is_compared_with_the_average_one_and_a_switch_with_off(kind):
+    """An M that foretells a reward of 1, 2 and 4 where a number of the action is 1, and forgets."""
+    task = Task("mine", {name: (0.0, 1.0) for name in "abc"}, 2, 3, kind=kind)
+    mdnrnn = MDNRNN(task).eval()
+    with torch.no_grad():
+        for parameter in mdnrnn.parameters():
+            parameter.zero_()
+        # Input and output gates are open, the forget gate is shut; of the cell, each number has one.
+        mdnrnn.lstm.bias_ih_l0[:] = torch.tensor([9.0] * 3 + [-99.0] * 3 + [0.0] * 3 + [9.0] * 3)
+        mdnrnn.lstm.weight_ih_l0[6:9, 2:5] = 9 * torch.eye(3)
+        mdnrnn.head.weight[-2] = torch.tensor([1.0, 2.0, 4.0]) / np.tanh(1.0)
+    at = moments(mdnrnn, games_of(task, [25], [True]), [np.array([3, 8])])
+    found = advantages(mdnrnn, at, torch.Generator())
+    paid = torch.tensor([1.0, 2.0, 4.0]) * SPAN
+    expected = paid - paid.mean() if kind == "choice" else paid
+    expected = expected.repeat_interleave(LOOK // SPAN).expand(2, -1)
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)

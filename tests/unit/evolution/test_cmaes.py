@@ -140,6 +140,57 @@ def test_seeds_of_a_generation():
     assert len({tuple(s) for s in later}) == 50
 
 
+def test_mirrored_pairs_share_their_tracks_and_climb(controller, space):
+    config = small(strategy="pairs", diagonal=False, population=20, generations=120, sigma=0.1)
+    seen = []
+
+    def noted(params, seeds):
+        seen.append(seeds)
+        return bowl(params, seeds)
+
+    progress = evolve(config, space, noted, JOB)
+    assert (seen[0][::2] == seen[0][1::2]).all() and len(np.unique(seen[0])) == 20
+    start = bowl(torch.zeros(1, controller.size), [0])[0, 0]
+    assert bowl(progress.best[None], [0])[0, 0] > start / 2
+
+
+def test_finalists_are_ranked_by_all_that_they_drove_and_stay_above_the_others(space):
+    """First all earn what the first parameter says; in the finals it is the other way round, by more."""
+    config, told = small(generations=1, finals=3, population=8), []
+
+    def turned(params, seeds):
+        told.append((len(params), np.shape(seeds)))
+        value = params[:, 0].double().numpy() * (1 if len(told) == 1 else -4)
+        return np.repeat(value[:, None], np.shape(seeds)[-1], 1)
+
+    progress = evolve(config, space, turned, JOB)
+    assert told == [(8, (2,)), (4, (3,))]
+    rng = np.random.default_rng(seed_of(1, "dream", "cma"))
+    first = np.array([rng.standard_normal(space.size)[0] for _ in range(8)])  # as pycma asks
+    order = np.argsort(-first)
+    best, fitness = order[:4], progress.fitness[0]
+    assert fitness[best].min() >= fitness[order[4:]].max()
+    assert (np.argsort(fitness[best]) == [0, 1, 2, 3]).all()  # the first of the first round is now last
+    # 2 tracks at x, 3 at -4 x: they differ as their means do
+    np.testing.assert_allclose(np.ptp(fitness[best]), np.ptp(first[best]) * 0.3 * 2, rtol=1e-5)
+
+
+def test_hard_tracks_come_back_and_are_not_hard_for_ever():
+    search, rng = small(episodes=4, hard=2), np.random.default_rng(0)
+    tracks, seeds = [], []
+    for generation in range(12):
+        seeds.append(generation_seeds(search, JOB, generation, tracks))
+        tracks.append(rng.normal(size=4))
+    plain = [generation_seeds(small(episodes=4), JOB, g) for g in range(12)]
+    for g in range(12):
+        new = 0 if g == 0 else 2
+        assert (seeds[g][new:] == plain[g][new:]).all()
+    worst = sorted(
+        (tracks[g][r], plain[g][r]) for g in range(3, 11) for r in range(4) if r >= 2 or g == 0
+    )
+    assert list(seeds[11][:2]) == [seed for _, seed in worst[:2]]
+
+
 def test_without_a_judge_the_last_mean_is_kept(space):
     config = small(average=2)
     progress = evolve(config, space, bowl, JOB)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wmlib.runtime.disk import ArtifactError
-from wmlib.runtime.log import RunLog, each_event, read_events
+from wmlib.runtime.log import RunLog, as_points, each_event, read_events
 from wmlib.stages.export import wall_seconds
 
 
@@ -142,3 +142,10 @@ def test_a_line_stands_above_the_bar(monkeypatch):
     with log.bar(3, "vae", "batches"):
         log.say("a line")
     assert any(part.strip() == "a line" for part in shown.getvalue().replace("\n", "\r").split("\r"))
+
+
+@pytest.mark.parametrize(
+    ("points", "shown"), [(861.4, "861"), (-63.2, "-63"), (9.34, "9.34"), (-0.5, "-0.50"), (0.0, "0")]
+)
+def test_few_points_are_told_with_decimals(points, shown):
+    assert as_points(points) == shown

@@ -13,21 +13,28 @@ from wmlib.runtime.log import RunLog
 from wmlib.stages.export import wall_seconds
 from wmlib.stages.folder import RunFolder
 from wmlib.task import find_profile
+from wmlib.worlds.play import play
 
 COMMAND = "python -m wmlib run --profile smoke --run-dir anywhere"
 
 
-def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, smoke_run, capsys):
+@pytest.fixture
+def finished(tmp_path_factory, smoke_run):
+    """A finished run of its own: what is scored of it is kept in its folder."""
+    return Path(shutil.copytree(smoke_run, tmp_path_factory.mktemp("finished") / "run"))
+
+
+def test_what_is_shipped_is_small_scored_and_says_where_it_is_from(tmp_path, finished, capsys):
     (tmp_path / "more.json").write_text("kept")
     (tmp_path / "score_dream.json").write_text("of an earlier agent")
-    words = ["--run-dir", str(smoke_run), "--out", str(tmp_path), "--made-by", COMMAND]
+    words = ["--run-dir", str(finished), "--out", str(tmp_path), "--made-by", COMMAND]
     words += ["--episodes", "2", "--horizon", "40", "--game", "exact"]
     assert run_command("export", words) == 0
     printed = capsys.readouterr().out
     for name in ("vae", "mdnrnn", "dream_starts", "controller", "controller_dream"):
         # Of the controllers that learned in dreams alone, the one that learned the longest.
         source = name.replace("dream", "rounds") if name == "controller_dream" else name
-        whole, _ = load_tensors(smoke_run / f"{source}.safetensors")
+        whole, _ = load_tensors(finished / f"{source}.safetensors")
         shipped, _ = load_tensors(tmp_path / f"{name}.safetensors")
         for key, value in whole.items():
             half = not name.startswith("controller")
@@ -103,7 +110,7 @@ def test_a_set_that_does_not_fit_together_is_refused(tmp_path, smoke_run, export
     assert f"{name}.safetensors is not what the stage" in exported(run, COMMAND)
 
 
-def test_an_export_that_fails_half_way_leaves_what_was_there(tmp_path, smoke_run, monkeypatch, capsys):
+def test_an_export_that_fails_half_way_leaves_what_was_there(tmp_path, finished, monkeypatch, capsys):
     """The moves, one after the other, are refused: the folder of old is back in its place each time."""
     out = tmp_path / "out"
     out.mkdir()
@@ -117,12 +124,55 @@ def test_an_export_that_fails_half_way_leaves_what_was_there(tmp_path, smoke_run
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", refuse)
-    words = ["--run-dir", str(smoke_run), "--out", str(out), "--episodes", "2", "--horizon", "20"]
+    words = ["--run-dir", str(finished), "--out", str(out), "--episodes", "2", "--horizon", "20"]
     for failing in (1, 2):  # noqa: B007
         moves = []
         assert run_command("export", [*words, "--game", "exact"]) == 2
         assert f"{out} can't be written (Invalid cross-device link); choose" in capsys.readouterr().err
         assert [path.name for path in tmp_path.rglob("*")] == ["out", "vae.safetensors"]
+
+
+def test_each_score_has_seeds_of_its_own_and_what_was_scored_is_kept(
+    tmp_path, finished, monkeypatch, capsys
+):
+    words = ["--run-dir", str(finished), "--out", str(tmp_path / "out"), "--made-by", COMMAND]
+    words += ["--episodes", "3", "--dream-episodes", "2", "--first-seed", "2000100", "--check"]
+    words += ["--horizon", "20", "--game", "exact"]
+    played = []
+
+    def noted(world, controller, params, seeds, *how):
+        if len(played) == stop:
+            raise KeyboardInterrupt
+        played.append(list(seeds))
+        return play(world, controller, params, seeds, *how)
+
+    monkeypatch.setattr("wmlib.stages.export.play", noted)
+    monkeypatch.setattr("wmlib.stages.export.PART", 2)
+    for stop in (2, None):
+        if stop:
+            assert run_command("export", words) == 130
+            assert "The same command goes on from here" in capsys.readouterr().err
+            assert not (tmp_path / "out").exists()
+        else:
+            assert run_command("export", words) == 0
+    seeds = [seed for part in played for seed in part]
+    assert (
+        seeds == [2000100 + i for i in range(10)]
+        and [len(part) for part in played] == [2, 1] * 2 + [2] * 2
+    )
+    scores = json.loads((tmp_path / "out" / "manifest.json").read_text())["scores"]
+    blocks = {name: (each["first_seed"], each["n"]) for name, each in scores.items()}
+    assert blocks == {"controller": (2000100, 3), "controller_dream": (2000106, 2)}
+    checks = {name: (each["check"]["first_seed"], each["check"]["n"]) for name, each in scores.items()}
+    assert checks == {"controller": (2000103, 3), "controller_dream": (2000108, 2)}
+    # Without a word on seeds, evaluate gives the score that was shipped.
+    for name, file in (("controller", "score"), ("controller_dream", "score_dream")):
+        shipped = json.loads((tmp_path / "out" / f"{file}.json").read_text())
+        again = ["--run-dir", str(tmp_path / "out"), "--controller", f"{name}.safetensors", "--json"]
+        again += ["--episodes", str(shipped["n"]), "--horizon", "20", "--game", "exact"]
+        capsys.readouterr()
+        assert run_command("evaluate", again) == 0
+        assert json.loads(capsys.readouterr().out)["returns"] == shipped["returns"]
 
 
 def test_wall_seconds_leave_out_the_time_between_two_sittings():
@@ -138,6 +188,7 @@ def test_wall_seconds_leave_out_the_time_between_two_sittings():
 
 
 def test_an_agent_of_doom_learned_in_dreams_alone_and_is_one(tmp_path, doom_run, capsys):
+    doom_run = Path(shutil.copytree(doom_run, tmp_path.with_suffix(".run")))
     words = ["--run-dir", str(doom_run), "--out", str(tmp_path), "--episodes", "2"]
     assert run_command("export", [*words, "--horizon", "40"]) == 0
     names = {path.name for path in tmp_path.iterdir()}

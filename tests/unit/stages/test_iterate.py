@@ -1,5 +1,6 @@
 """The agent's own games: V and M learn on from them; each C keeps the V and M that it learned with."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -11,9 +12,10 @@ from wmlib.cli import run_command
 from wmlib.config import ITERATE_SEEDS
 from wmlib.data.episodes import EpisodeStore
 from wmlib.data.sequences import Sequences
+from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.files import load_tensors
 from wmlib.runtime.job import Job
-from wmlib.stages.iterate import BothStores
+from wmlib.stages.iterate import BothStores, calibrate
 from wmlib.task import find_task
 
 
@@ -105,3 +107,29 @@ def test_both_stores_keep_their_share(tmp_path, make_episode):
     frames = BothStores(*stores, share=0.25).sample_frames(np.random.default_rng(0), 40)
     of_second = [any(np.array_equal(f, g) for g in stores[1].frames(2)) for f in frames]
     assert len(frames) == 40 and sum(of_second) == 10
+
+
+def test_calibrated_m_expects_as_many_ends_as_there_were():
+    task = find_task("takecover")
+    mdnrnn, lengths = MDNRNN(task).eval(), [40, 25, 60]
+    frames, steps = sum(lengths) + 3, sum(lengths)
+    dones = torch.zeros(steps)
+    dones[[39, 124]] = 1.0  # two games ended by themselves, one was cut
+    games = Sequences(
+        torch.randn(frames, 64), torch.zeros(frames, 64), torch.rand(steps, 1), torch.ones(steps), dones,
+        lengths,
+    )  # fmt: skip
+    calibrate(mdnrnn, games)
+    expected, frame, step = 0.0, 0, 0
+    for length in lengths:
+        fresh = (torch.arange(length) == 0)[None]
+        with torch.inference_mode():
+            seen = games.mu[None, frame : frame + length], games.actions[None, step : step + length]
+            prediction, _ = mdnrnn(*seen, None, fresh)
+        odds = prediction.done_logit.exp() / mdnrnn.done_positive_weight
+        expected += float((odds / (1 + odds)).sum())
+        frame, step = frame + length + 1, step + length
+    assert expected == pytest.approx(2.0, rel=1e-4)
+    before = mdnrnn.done_positive_weight
+    calibrate(mdnrnn, dataclasses.replace(games, dones=torch.zeros(steps)))
+    assert mdnrnn.done_positive_weight == before

@@ -62,6 +62,35 @@ def test_its_noise_is_even_and_normal_and_new_at_every_step(mdnrnn, starts):
         assert drawn.std().item() == pytest.approx(deviation, rel=0.05)
 
 
+def test_lanes_that_begin_anew_at_any_time_meet_the_noise_of_their_seed(mdnrnn, starts):
+    """Whatever the others do: what a seed meets at a time is what it meets in a dream of one lane."""
+    with torch.no_grad():
+        mdnrnn.head.bias[-1] = -20.0
+
+    def noise_of(seed):
+        world = DreamWorld(mdnrnn, starts, lanes=1)
+        world.imagination = heard = Overheard(world.imagination)
+        world.reset(seed=[seed])
+        for _ in range(130):
+            world.step(torch.zeros(1, 3))
+        return [torch.cat([given[3], given[4]]) for given in heard.given]
+
+    alone = {seed: noise_of(seed) for seed in (1, 2, 3)}
+    world, rng = DreamWorld(mdnrnn, starts, lanes=4), np.random.default_rng(0)
+    world.imagination = heard = Overheard(world.imagination)
+    seeds, times = rng.integers(1, 4, 4), np.zeros(4, int)
+    world.reset(seed=seeds)
+    for _ in range(130):  # three blocks of noise
+        world.step(torch.zeros(4, 3))
+        for lane, (seed, t) in enumerate(zip(seeds, times, strict=True)):
+            met = torch.stack([heard.given[-1][kind][lane] for kind in (3, 4)])
+            assert torch.equal(met, alone[seed][t])
+        times += 1
+        anew = rng.random(4) < 0.02
+        seeds, times = np.where(anew, rng.integers(1, 4, 4), seeds), np.where(anew, 0, times)
+        world.reset(seed=seeds, options={"reset_mask": anew})
+
+
 def test_seeds_far_apart_meet_other_noise_and_too_far_apart_there_is_no_dream(mdnrnn, starts):
     with torch.no_grad():
         mdnrnn.head.bias[-1] = -20.0

@@ -7,7 +7,7 @@ import torch
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.task import find_task
-from wmlib.worlds.moments import features_at, features_of, memories, moments
+from wmlib.worlds.moments import features_at, features_of, memories, moments, starts_of
 
 
 def data_of(task, lengths):
@@ -81,3 +81,15 @@ def test_at_a_moment_c_sees_what_it_would_have_seen_there(name):
     whole = features_of(mdnrnn, data)
     expected = [whole[0][0], *(whole[e][7] for e in (0, 2, 2)), whole[1][12], whole[2][20], whole[0][29]]
     torch.testing.assert_close(features_at(at, task), torch.stack(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_dreams_start_at_what_m_remembers_there(mdnrnn, task):
+    data = data_of(task, [30, 12])
+    starts = starts_of(mdnrnn, data, np.random.default_rng(0), margin=4)
+    assert starts.mu.shape == (16, 32)
+    remembered = [memories(mdnrnn, data, episode) for episode in (0, 1)]
+    z, h = (torch.cat([pair[i] for pair in remembered]) for i in (0, 1))
+    for mu, memory in zip(starts.mu, starts.h, strict=True):
+        (frame,) = (z == mu).all(1).nonzero().flatten().tolist()
+        torch.testing.assert_close(memory, h[frame], rtol=1e-4, atol=1e-5)
+        assert frame < 26 or 31 <= frame < 31 + 8  # the last four frames of a game are left out

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from wmlib.data.explorers import BrownianPolicy
+from wmlib.controller import Controller
+from wmlib.data.explorers import BrownianPolicy, FreshPolicy
+from wmlib.mdnrnn import MDNRNN
+from wmlib.own import choose, switch
+from wmlib.task import Task
+from wmlib.vae import VAE
 from wmlib.worlds.noisy import NoisyController
 from wmlib.worlds.real import RealWorld
 
@@ -50,3 +55,20 @@ def test_its_memory_begins_anew_with_the_game_and_its_noise_with_the_seed(vae, m
     first, other, again = game(5), game(6), game(5)
     np.testing.assert_array_equal(again, first)
     assert (other[0] != first[0]).any()
+
+
+@pytest.mark.parametrize("kind", ["choice", "switches"])
+def test_between_two_choices_there_is_nothing_so_noise_is_a_share_of_frames(kind):
+    actions = {name: (0.0, 1.0) for name in "abc"}
+    to_action = {"choice": choose, "switches": switch}[kind]
+    task = Task("mine", actions, 4, 6, kind=kind, to_action=to_action, explorers={"f": FreshPolicy})
+    controller, lanes = Controller(task), 400
+    params = torch.zeros(1, controller.size)
+    params[0, -3:] = torch.tensor([-1.0, 2.0, -1.0])  # the bias: always the second
+    policy = NoisyController(VAE(4), MDNRNN(task), controller, params, lanes, noise=0.3)
+    every, frames = np.ones(lanes, bool), np.zeros((lanes, 64, 64, 3), np.uint8)
+    policy.restart(every, list(range(lanes)), frames)
+    came = policy.act(every, frames)
+    assert set(np.unique(came)) == {0, 1}
+    own = (came == [0, 1, 0]).all(1).mean()  # an explorer's action may be the same
+    assert own == pytest.approx(0.7 + 0.3 * (1 / 3 if kind == "choice" else 1 / 8), abs=0.06)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from wmlib.worlds.play import Listener, Observer, PolicyPlayer, play, play_games
+from wmlib.worlds.play import Jerks, Listener, Observer, PolicyPlayer, play, play_games
 
 
 class CountingWorld:
@@ -61,6 +61,32 @@ def test_patience_ends_a_game_without_reward(controller):
     returns = play(world, controller, torch.zeros(1, controller.size), [50, 3], patience=10)
     assert returns.tolist() == [[-5.0, -1.5]]
     assert world.stepped == 13
+
+
+def test_giving_up_is_charged_for_the_steps_that_were_left(controller):
+    """12 steps of -0.5 are waited out; 50 - 12 = 38 more would have cost as much each. A game that ends
+    by itself pays only for what it played."""
+    for seeds in ([50, 3], [3, 50]):
+        world = CountingWorld(2, reward=-0.5)
+        returns = play(world, controller, torch.zeros(1, controller.size), seeds, 12, charge=True)
+        assert sorted(returns[0].tolist()) == [-25.0, -1.5]
+        assert world.stepped == 15
+
+
+def test_jerks_are_the_squared_changes_of_the_action_within_a_game():
+    class Wheel:
+        """Turns by 0.5 more at each step of a game."""
+
+        def begin(self, lanes, games, seen):
+            self.turn = np.where(lanes, 0.0, getattr(self, "turn", np.zeros(len(lanes))))
+
+        def act(self, active, seen):
+            self.turn = self.turn + 0.5
+            return np.stack([self.turn, self.turn * 0, self.turn * 0], 1)
+
+    jerks = Jerks(3)
+    play_games(CountingWorld(2), Wheel(), np.array([5, 2, 9]), observers=[jerks])
+    assert jerks.totals.tolist() == [4 * 0.25, 1 * 0.25, 8 * 0.25]
 
 
 def test_each_controller_may_have_seeds_of_its_own(controller):

@@ -90,6 +90,8 @@ def test_the_real_world_shows_all_that_c_sees():
 class Still:
     """Many games, as EnvPool's look-alike is: nothing ever moves."""
 
+    cut = False
+
     def __init__(self, lanes, workers, kept_rows):
         self.lanes = lanes
 

@@ -97,6 +97,8 @@ class Counted:
         )
         return self.frames()
 
+    cut = False
+
     def step(self, actions, active):
         self.left = self.left - active
         return self.frames(), 1.0 * active, active & (self.left == 0)

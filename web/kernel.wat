@@ -1,0 +1,88 @@
+;; The one thing that takes time: y = b + x W, for m rows of x at once, four numbers to an instruction.
+;;
+;; x (m, k) and y (m, n) lie row by row. W lies in panels of 16 columns: of each panel its k rows, one after the other.
+;; b (n). n is a multiple of 16. All are addresses of float32 in the memory that JavaScript made.
+;; Two rows of x go through a panel together, so that what was loaded of W serves twice.
+(module
+  (memory (import "js" "memory") 1)
+  (func (export "product")
+    (param $x i32) (param $W i32) (param $b i32) (param $y i32) (param $m i32) (param $k i32) (param $n i32)
+    (local $row i32)   ;; bytes of a row of x
+    (local $wide i32)  ;; bytes of a row of y
+    (local $left i32)  ;; rows of x still to do
+    (local $p i32) (local $q i32) (local $w i32) (local $stop i32) (local $to i32)
+    (local $w0 v128) (local $w1 v128) (local $w2 v128) (local $w3 v128)
+    (local $b0 v128) (local $b1 v128) (local $b2 v128) (local $b3 v128)
+    (local $s0 v128) (local $s1 v128) (local $s2 v128) (local $s3 v128)
+    (local $t0 v128) (local $t1 v128) (local $t2 v128) (local $t3 v128)
+    (local $u v128)
+    (local.set $row (i32.mul (local.get $k) (i32.const 4)))
+    (local.set $wide (i32.mul (local.get $n) (i32.const 4)))
+    (loop $panel
+      (local.set $b0 (v128.load (local.get $b)))
+      (local.set $b1 (v128.load offset=16 (local.get $b)))
+      (local.set $b2 (v128.load offset=32 (local.get $b)))
+      (local.set $b3 (v128.load offset=48 (local.get $b)))
+      (local.set $p (local.get $x))
+      (local.set $to (local.get $y))
+      (local.set $left (local.get $m))
+      (block $pairs_done
+        (loop $pair
+          (br_if $pairs_done (i32.lt_u (local.get $left) (i32.const 2)))
+          (local.set $s0 (local.get $b0)) (local.set $t0 (local.get $b0))
+          (local.set $s1 (local.get $b1)) (local.set $t1 (local.get $b1))
+          (local.set $s2 (local.get $b2)) (local.set $t2 (local.get $b2))
+          (local.set $s3 (local.get $b3)) (local.set $t3 (local.get $b3))
+          (local.set $w (local.get $W))
+          (local.set $stop (i32.add (local.get $p) (local.get $row)))
+          (loop $sum
+            (local.set $w0 (v128.load (local.get $w)))
+            (local.set $w1 (v128.load offset=16 (local.get $w)))
+            (local.set $w2 (v128.load offset=32 (local.get $w)))
+            (local.set $w3 (v128.load offset=48 (local.get $w)))
+            (local.set $u (v128.load32_splat (local.get $p)))
+            (local.set $s0 (f32x4.add (local.get $s0) (f32x4.mul (local.get $u) (local.get $w0))))
+            (local.set $s1 (f32x4.add (local.get $s1) (f32x4.mul (local.get $u) (local.get $w1))))
+            (local.set $s2 (f32x4.add (local.get $s2) (f32x4.mul (local.get $u) (local.get $w2))))
+            (local.set $s3 (f32x4.add (local.get $s3) (f32x4.mul (local.get $u) (local.get $w3))))
+            (local.set $u (v128.load32_splat (i32.add (local.get $p) (local.get $row))))
+            (local.set $t0 (f32x4.add (local.get $t0) (f32x4.mul (local.get $u) (local.get $w0))))
+            (local.set $t1 (f32x4.add (local.get $t1) (f32x4.mul (local.get $u) (local.get $w1))))
+            (local.set $t2 (f32x4.add (local.get $t2) (f32x4.mul (local.get $u) (local.get $w2))))
+            (local.set $t3 (f32x4.add (local.get $t3) (f32x4.mul (local.get $u) (local.get $w3))))
+            (local.set $w (i32.add (local.get $w) (i32.const 64)))
+            (br_if $sum (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (local.get $stop))))
+          (v128.store (local.get $to) (local.get $s0))
+          (v128.store offset=16 (local.get $to) (local.get $s1))
+          (v128.store offset=32 (local.get $to) (local.get $s2))
+          (v128.store offset=48 (local.get $to) (local.get $s3))
+          (local.set $q (i32.add (local.get $to) (local.get $wide)))
+          (v128.store (local.get $q) (local.get $t0))
+          (v128.store offset=16 (local.get $q) (local.get $t1))
+          (v128.store offset=32 (local.get $q) (local.get $t2))
+          (v128.store offset=48 (local.get $q) (local.get $t3))
+          (local.set $to (i32.add (local.get $q) (local.get $wide)))
+          (local.set $p (i32.add (local.get $p) (local.get $row))) ;; the second row was read with the first
+          (local.set $left (i32.sub (local.get $left) (i32.const 2)))
+          (br $pair)))
+      (if (local.get $left) (then ;; one row is left alone
+        (local.set $s0 (local.get $b0)) (local.set $s1 (local.get $b1))
+        (local.set $s2 (local.get $b2)) (local.set $s3 (local.get $b3))
+        (local.set $w (local.get $W))
+        (local.set $stop (i32.add (local.get $p) (local.get $row)))
+        (loop $sum
+          (local.set $u (v128.load32_splat (local.get $p)))
+          (local.set $s0 (f32x4.add (local.get $s0) (f32x4.mul (local.get $u) (v128.load (local.get $w)))))
+          (local.set $s1 (f32x4.add (local.get $s1) (f32x4.mul (local.get $u) (v128.load offset=16 (local.get $w)))))
+          (local.set $s2 (f32x4.add (local.get $s2) (f32x4.mul (local.get $u) (v128.load offset=32 (local.get $w)))))
+          (local.set $s3 (f32x4.add (local.get $s3) (f32x4.mul (local.get $u) (v128.load offset=48 (local.get $w)))))
+          (local.set $w (i32.add (local.get $w) (i32.const 64)))
+          (br_if $sum (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 4))) (local.get $stop))))
+        (v128.store (local.get $to) (local.get $s0))
+        (v128.store offset=16 (local.get $to) (local.get $s1))
+        (v128.store offset=32 (local.get $to) (local.get $s2))
+        (v128.store offset=48 (local.get $to) (local.get $s3))))
+      (local.set $W (i32.add (local.get $W) (i32.mul (local.get $row) (i32.const 16))))
+      (local.set $b (i32.add (local.get $b) (i32.const 64)))
+      (local.set $y (i32.add (local.get $y) (i32.const 64)))
+      (br_if $panel (local.tee $n (i32.sub (local.get $n) (i32.const 16)))))))
