@@ -16,7 +16,7 @@ from wmlib.runtime.files import pack
 from wmlib.runtime.log import RunLog
 from wmlib.worlds.play import play
 
-RULES = Rules("carracing", 8, dream=Dreaming(1.0, "cutoff", "float32"))
+RULES = Rules(8, dream=Dreaming(1.0, "cutoff", "float32"))
 SEEDS = [5, 6]
 
 
@@ -53,11 +53,11 @@ def params(controller):
 
 @pytest.fixture
 def expected(models, controller, params):
-    return play(Far(None, RULES, models, 2), controller, params, SEEDS)
+    return play(Far(None, controller.task, RULES, models, 2), controller, params, SEEDS)
 
 
 def returns(crew, models, controller, params):
-    return play(Far(crew, RULES, models, 2), controller, params, SEEDS)
+    return play(Far(crew, controller.task, RULES, models, 2), controller, params, SEEDS)
 
 
 def test_any_executor_gives_the_same_and_weights_travel_once(models, controller, params, expected):
@@ -66,7 +66,7 @@ def test_any_executor_gives_the_same_and_weights_travel_once(models, controller,
         for _ in range(2):
             assert np.array_equal(returns(crew, models, controller, params), expected)
     assert crew.traffic.orders == 8 and crew.traffic.received > 0
-    size = sum(map(len, Far(crew, RULES, models, 2).weights.values()))
+    size = sum(map(len, Far(crew, controller.task, RULES, models, 2).weights.values()))
     assert crew.traffic.weights == size
 
 

@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from wmlib.cluster.kind import game_of
 from wmlib.cluster.order import (
     Dreaming,
     Order,
@@ -14,27 +17,45 @@ from wmlib.cluster.order import (
 )
 from wmlib.config import ControllerConfig
 from wmlib.runtime.disk import ArtifactError
+from wmlib.runtime.files import unpack
+from wmlib.task import find_task
 from wmlib.vae import to_images
 from wmlib.worlds.dream import DreamWorld
-from wmlib.worlds.play import play
+from wmlib.worlds.dropout import DropoutDream
+from wmlib.worlds.play import Jerks, play
 
-RULES = Rules("carracing", 12, dream=Dreaming(1.0, "cutoff", "float32"), controller=ControllerConfig())
+RULES = Rules(12, dream=Dreaming(1.0, "cutoff", "float32"), controller=ControllerConfig())
 
 
-def an_order(controllers=3, each=2):
+def an_order(controllers=3, each=2, rules=RULES):
     params = torch.randn(controllers, 867, generator=torch.Generator().manual_seed(5))
     whose = np.repeat(np.arange(controllers), each)
-    return Order(RULES, np.tile([7, 8], controllers), params, whose, {"mdnrnn": "m", "starts": "s"})
+    return Order(
+        find_task("carracing"),
+        rules,
+        np.tile([7, 8], controllers),
+        params,
+        whose,
+        {"mdnrnn": "m", "starts": "s"},
+    )
 
 
-def test_an_order_comes_as_it_was_sent():
-    order = an_order()
-    again, about = Order.unpack(order.pack(kind={"torch": "2"}))
+def test_an_order_comes_as_it_was_sent(task):
+    every = {"keep": "sequences", "game": "sketch", "options": {"grass": 0.5}, "policy": "brownian"}
+    every |= {"noise": 0.2, "patience": 7, "charge": True, "jerks": True}
+    dreaming = Dreaming(1.2, "sampled", "bfloat16", dropout=0.1)
+    rules = Rules(9, dream=dreaming, controller=ControllerConfig(hidden=3), **every)
+    plain = {field.name: field.default for field in dataclasses.fields(Rules)}
+    assert all(value != plain[name] for name, value in vars(rules).items())  # none is left out here
+    order = an_order(rules=rules)
+    tensors, about = unpack(order.pack(kind={"torch": "2"}), "an order")
+    again = Order.unpack(tensors, about, task)
     assert again.rules == order.rules and again.weights == order.weights
     assert again.seeds.tolist() == order.seeds.tolist()
     assert again.whose.tolist() == order.whose.tolist()
     assert torch.equal(again.params, order.params)
-    assert about["kind"] == {"torch": "2"}
+    assert about["kind"] == {"torch": "2"} and about["task"] == "carracing"
+    assert about["game"] == game_of(task)
 
 
 def test_a_part_takes_along_the_controllers_that_it_needs():
@@ -49,7 +70,7 @@ def test_a_damaged_order_is_refused():
     content = bytearray(an_order().pack(kind={}))
     content[-3] ^= 1
     with pytest.raises(ArtifactError, match="an order is damaged"):
-        Order.unpack(bytes(content))
+        unpack(bytes(content), "an order")
 
 
 def test_weights_come_as_they_were_sent(task, vae, mdnrnn, starts):
@@ -69,11 +90,18 @@ def test_weights_come_as_they_were_sent(task, vae, mdnrnn, starts):
     assert torch.equal(begun.mu, starts.mu) and begun.h is None
 
 
-def test_dreams_of_an_order_are_those_of_the_world(mdnrnn, starts, controller):
-    order = an_order()
-    got = play_order(order, {"mdnrnn": mdnrnn, "starts": starts}, None)["returns"]
-    world = DreamWorld(mdnrnn, starts, 6, 12)
-    assert got.tolist() == play(world, controller, order.params, [7, 8]).ravel().tolist()
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_dreams_of_an_order_are_those_of_the_world(mdnrnn, starts, controller, dropout):
+    dreaming = dataclasses.replace(RULES.dream, dropout=dropout)
+    rules = dataclasses.replace(RULES, dream=dreaming, patience=3, charge=True, jerks=True)
+    order = an_order(rules=rules)
+    got = play_order(order, {"mdnrnn": mdnrnn, "starts": starts}, None)
+    world = DropoutDream(mdnrnn, starts, 6, 12, dropout=dropout) if dropout else None
+    world, jerks = world or DreamWorld(mdnrnn, starts, 6, 12), Jerks(6)
+    expected = play(world, controller, order.params, [7, 8], 3, [jerks], charge=True)
+    assert got["returns"].tolist() == expected.ravel().tolist()
+    assert got["jerks"].tolist() == jerks.totals.tolist() and jerks.totals.any()
+    assert int(got["steps"]) == world.steps_played > 0
 
 
 def test_episodes_come_as_they_were_sent(make_episode):

@@ -32,9 +32,10 @@ def order(vae, mdnrnn, controller):
     vae.to(memory_format=torch.channels_last)
     sent = {"vae": pack_weights(vae), "mdnrnn": pack_weights(mdnrnn)}
     params = torch.randn(2, controller.size, generator=torch.Generator().manual_seed(1))
-    rules = Rules("carracing", HORIZON, controller=ControllerConfig())
+    rules = Rules(HORIZON, controller=ControllerConfig())
     digests = {name: digest for name, (digest, _) in sent.items()}
-    return Order(rules, np.array([3, 4]), params, np.arange(2), digests), dict(sent.values())
+    order = Order(mdnrnn.task, rules, np.array([3, 4]), params, np.arange(2), digests)
+    return order, dict(sent.values())
 
 
 def test_it_asks_for_weights_once_and_plays_as_one_does_here(worker, order, vae, mdnrnn, controller):
@@ -49,13 +50,13 @@ def test_it_asks_for_weights_once_and_plays_as_one_does_here(worker, order, vae,
         returns = play(world, controller, order.params, order.seeds[:, None])
         expected = record(world, controller, order.params, order.seeds)
     assert got["returns"].tolist() == returns[:, 0].tolist()
+    assert int(got["steps"]) == int(seen["steps"]) == 2 * HORIZON
     for name in ("mu", "logvar", "actions", "rewards", "dones"):
         assert torch.equal(seen[name], getattr(expected, name)), name
     # And one who sees nothing, in the same games.
-    rules = Rules("carracing", HORIZON, policy="brownian")
-    blind = Order(rules, order.seeds, torch.zeros(1, 0), np.zeros(2, int), {})
+    rules, task = Rules(HORIZON, policy="brownian"), mdnrnn.task
+    blind = Order(task, rules, order.seeds, torch.zeros(1, 0), np.zeros(2, int), {})
     got, _ = answer(worker, blind)
-    task = mdnrnn.task
     with FrameWorld(task.game(), 2, 1, HORIZON) as world:
         player = PolicyPlayer(task.explorer("brownian", 2), order.seeds)
         assert got["returns"].tolist() == play_games(world, player, order.seeds).tolist()
@@ -65,8 +66,10 @@ def test_another_kind_is_refused_before_it_plays(worker, order):
     order, weights = order
     nothing, about = answer(worker, order, weights, kind=kind() | {"torch": "0.1"})
     assert not nothing and about["refused"].endswith("not 0.1")
-    _, about = answer(worker, order, weights, task="another")
-    assert about["refused"] == "its carracing is another game"
+    _, about = answer(worker, order, weights, game={"game": "another"})
+    assert about["refused"].startswith("its game is another")
+    _, about = answer(worker, order, weights, task="chess")
+    assert about["refused"].startswith("it does not have the game: there is no task 'chess'")
 
 
 def test_what_goes_wrong_with_a_game_is_told_and_the_next_order_is_played(worker, order):
