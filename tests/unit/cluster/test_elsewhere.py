@@ -171,7 +171,9 @@ TASK = Task("fog", env=Fog)
 
 
 @pytest.fixture
-def game(tmp_path):
+def game(tmp_path, monkeypatch):
+    for user in ("own.Games", "worlds.real.open_games", "cluster.worker.open_games"):
+        monkeypatch.setattr(f"wmlib.{user}", GamesHere)
     path = tmp_path / "fog.py"
     path.write_text(GAME)
     return path
@@ -200,9 +202,18 @@ class GamesHere:
             rewards[lane], ended[lane], self.cut[lane] = came
         return self.frames.copy(), rewards, ended
 
+    def describe(self):
+        return self.games.setdefault(0, self.spec.make()).describe()
+
     def close(self):
         for game in self.games.values():
             game.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 def a_run(game, **machine):
@@ -235,10 +246,8 @@ def a_run(game, **machine):
     )  # fmt: skip
 
 
-def test_a_run_of_a_game_of_ones_own_leaves_the_same_files_and_events(tmp_path, game, crew, monkeypatch):
+def test_a_run_of_a_game_of_ones_own_leaves_the_same_files_and_events(tmp_path, game, crew):
     """With every stage that plays: who plays has no say in anything that is told or kept."""
-    for user in ("worlds.real", "cluster.worker"):
-        monkeypatch.setattr(f"wmlib.{user}.open_games", GamesHere)
     left = []
     for name, machine in (("here", {}), ("there", {"scheduler": "local:1"})):
         config, run = a_run(game, **machine), tmp_path / name
