@@ -65,13 +65,13 @@ class Agent:
             chunk: size of the batches of V and M (see `Perception`).
             options: of the game, beside those that its task fixes.
         """
-        machine = machine or Machine()
+        machine, game = machine or Machine(), self.task.game(kind)
         if machine.scheduler:
             rules = Rules(horizon or self.task.horizon, game=kind, options=options or {})
             models = {"vae": self.vae, "mdnrnn": self.mdnrnn}
             return Far(crew_at(machine.scheduler), self.task, rules, models)
         # What steps many games at once is fastest if all were opened together.
-        lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
+        lanes = games if game.batched else machine.lanes_for(games)
         workers = machine.worker_count
         return RealWorld(self.vae, self.mdnrnn, lanes, workers, horizon, kind, chunk, options)
 

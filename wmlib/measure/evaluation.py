@@ -108,7 +108,7 @@ def evaluate_policy(
     Raises:
         KeyError: the task has no such player.
     """
-    lanes, seeds = machine.lanes_for(config.episodes), _seeds(config)
+    lanes, seeds, game = machine.lanes_for(config.episodes), _seeds(config), task.game(kind)
     player = PolicyPlayer(task.policies()[policy](task, lanes), seeds)
     if machine.scheduler:
         rules = Rules(config.horizon, game=kind, policy=policy)
@@ -117,7 +117,7 @@ def evaluate_policy(
             returns = far.blind_returns(seeds, Hearsay([bar]))
     else:
         with (
-            FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
+            FrameWorld(game, lanes, machine.worker_count, config.horizon) as world,
             _Bar(config, log) as bar,
         ):
             returns = play_games(world, player, seeds, observers=[bar])
