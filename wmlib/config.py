@@ -623,7 +623,9 @@ class RunConfig:
         rule = f"{' or '.join(kinds)}: {task.name} has no other"
         check(self.machine, "backend", self.machine.backend in kinds, rule)
         knows = self.machine.backend == "sketch"
-        check(self.real, "grass", not self.real.grass or knows, "0 without --machine.backend sketch")
+        check(
+            self.real, "grass", not self.real.grass or knows, "0: only the backend sketch knows of grass"
+        )
         if self.machine.backend == "envpool":
             for stage in (self.collect, self.iterate, self.rounds, self.refit, self.real):
                 rule = f"{task.horizon} or less: EnvPool stops there"

@@ -40,7 +40,7 @@ def wmlib(*words, cwd=None):
         (["fly"], "no command 'fly'"),
         (["honesty"], "honesty is called fidelity now"),
         (["evaluate", "--temperature", "1.2"], "--temperature is called --tau now"),
-        (["run", "--profile", "huge"], "no profile 'huge'; the profiles are: smoke, laptop, paper"),
+        (["run", "--profile", "huge"], "no profile 'huge'; the profiles are: smoke, laptop"),
         (["run", "--task", "chess"], "no task 'chess'"),
         (["collect", "--collect.episodes", "-3"], "CollectConfig.episodes is -3"),
         (["vae", "--vae.steps", "many"], "invalid"),
