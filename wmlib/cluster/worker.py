@@ -48,10 +48,8 @@ class Worker:
             if not why:
                 task = find_task(asked["task"])
                 why = difference(asked["game"], game_of(task))
-        except ConfigError as error:  # the file of a game of one's own is not there, or is another
-            why = f"it does not have the game: {error}"
-        except GameError as error:
-            return pack({}, about | {"failed": str(error)})
+        except (ConfigError, GameError) as error:  # a game of one's own, whose file or packages it lacks
+            why = f"it can't make the game: {error}"
         if why:
             return pack({}, about | {"refused": why})
         order = Order.unpack(tensors, asked, task)

@@ -8,6 +8,7 @@ from wmlib.cluster.kind import kind
 from wmlib.cluster.order import Order, Rules, pack_weights
 from wmlib.cluster.worker import Worker
 from wmlib.config import ControllerConfig
+from wmlib.envs.errors import GameError
 from wmlib.runtime.files import unpack
 from wmlib.worlds.play import PolicyPlayer, play, play_games
 from wmlib.worlds.real import FrameWorld, RealWorld
@@ -62,14 +63,21 @@ def test_it_asks_for_weights_once_and_plays_as_one_does_here(worker, order, vae,
         assert got["returns"].tolist() == play_games(world, player, order.seeds).tolist()
 
 
-def test_another_kind_is_refused_before_it_plays(worker, order):
+def test_another_kind_is_refused_before_it_plays(worker, order, monkeypatch):
     order, weights = order
     nothing, about = answer(worker, order, weights, kind=kind() | {"torch": "0.1"})
     assert not nothing and about["refused"].endswith("not 0.1")
     _, about = answer(worker, order, weights, game={"game": "another"})
     assert about["refused"].startswith("its game is another")
     _, about = answer(worker, order, weights, task="chess")
-    assert about["refused"].startswith("it does not have the game: there is no task 'chess'")
+    assert about["refused"].startswith("it can't make the game: there is no task 'chess'")
+
+    def lacking(name):
+        raise GameError("No module named 'chess'")
+
+    monkeypatch.setattr("wmlib.cluster.worker.find_task", lacking)
+    _, about = answer(worker, order, weights)
+    assert about["refused"] == "it can't make the game: No module named 'chess'"
 
 
 def test_what_goes_wrong_with_a_game_is_told_and_the_next_order_is_played(worker, order):
