@@ -137,8 +137,9 @@ def pack_weights(model: VAE | MDNRNN | DreamStarts) -> tuple[str, bytes]:
     elif isinstance(model, VAE):
         content = pack(model.state_dict(), {"kind": "vae"})
     else:
-        weight = model.done_positive_weight
-        content = pack(model.state_dict(), {"kind": "mdnrnn", "done_positive_weight": weight})
+        # M knows its game, and is another for one that was edited.
+        about = {"kind": "mdnrnn", "game": game_of(model.task)}
+        content = pack(model.state_dict(), about | {"done_positive_weight": model.done_positive_weight})
     return unpack(content, "weights")[1]["sha256"], content
 
 

@@ -86,6 +86,8 @@ def test_weights_come_as_they_were_sent(task, vae, mdnrnn, starts):
     again = unpack_weights(content, task)
     assert other != digest and again.done_positive_weight == 3.0
     assert torch.equal(again.head.weight, mdnrnn.head.weight)
+    mdnrnn.task = dataclasses.replace(task, horizon=7)  # a game that was edited
+    assert pack_weights(mdnrnn)[0] != other
     begun = unpack_weights(pack_weights(starts)[1], task)
     assert torch.equal(begun.mu, starts.mu) and begun.h is None
 
