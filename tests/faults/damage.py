@@ -131,15 +131,18 @@ class ShippedReaders:
         self.folder = folder
         store = folder / "sample"
         self.of: dict[str, Callable[[], object]] = {}
-        for path in (folder / "reference").glob("*.safetensors"):
-            self.of[f"reference/{path.name}"] = self._agent
+        of_agent = sorted(path.name for path in (folder / "reference").glob("*.safetensors"))
+        # Those of the temperature table belong to it, and not to the agent.
+        of_agent = [name for name in of_agent if not name.startswith("controller_tau_")]
+        self.controllers = [name for name in of_agent if name.startswith("controller")]
+        for name in of_agent:
+            self.of[f"reference/{name}"] = self._agent
         self.of["reference/manifest.json"] = self._agent
         for path in store.iterdir():
             self.of[f"sample/{path.name}"] = lambda: self._episodes(EpisodeStore(store))
 
     def _agent(self):
-        agents = [load_agent(self.folder / "reference", f"{name}.safetensors")
-                  for name in ("controller", "controller_dream")]  # fmt: skip
+        agents = [load_agent(self.folder / "reference", name) for name in self.controllers]
         return [[a.vae.state_dict(), a.mdnrnn.state_dict(), a.params, vars(a.starts)] for a in agents]
 
     def _episodes(self, store: EpisodeStore):
