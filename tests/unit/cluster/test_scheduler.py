@@ -118,7 +118,8 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
             use()
 
 
-def test_nobody_at_an_address_is_an_error():
+def test_nobody_at_an_address_is_an_error(monkeypatch):
     pytest.importorskip("distributed")
+    monkeypatch.setattr(wmlib.cluster.scheduler, "CONNECT_SECONDS", 0.5)
     with pytest.raises(GameError, match=r"no scheduler answers at tcp://127.0.0.1:1 .*start one"):
         crew_at("tcp://127.0.0.1:1")
