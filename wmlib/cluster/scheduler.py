@@ -118,7 +118,10 @@ class Cluster(Executor):
         """Ask those who are new of what kind they are. Those who are of ours are taken; returns their
         names. The others are refused."""
         new = [a for a in there if a not in self.workers and a not in self.refused]
-        told = self.client.run(describe, workers=new, on_error="return") if new else {}
+        try:
+            told = self.client.run(describe, workers=new, on_error="return") if new else {}
+        except OSError as error:
+            raise GameError(self.gone) from error
         taken = []
         for address, said in told.items():
             threads, name = there[address], address

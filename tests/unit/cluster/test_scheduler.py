@@ -103,11 +103,20 @@ def test_without_a_worker_the_error_says_how_to_start_one(client, monkeypatch, t
         Cluster(ADDRESS, RunLog(quiet=True))
 
 
-def test_a_scheduler_that_is_gone_is_an_error(client):
+def test_a_scheduler_that_is_gone_is_an_error(client, monkeypatch):
     client.add("tcp://a:1")
     cluster = Cluster(ADDRESS, RunLog(quiet=True))
+
+    def closed(*_, **__):
+        raise OSError("closed")
+
+    gone = f"the scheduler at {ADDRESS} is gone; start it again"
+    with monkeypatch.context() as patch, pytest.raises(GameError, match=gone):
+        client.add("tcp://b:1")
+        patch.setattr(client, "run", closed)  # amid a question
+        cluster.look()
     client.status = "connecting"
-    with pytest.raises(GameError, match=f"the scheduler at {ADDRESS} is gone; start it again"):
+    with pytest.raises(GameError, match=gone):
         cluster.look()
 
 
