@@ -22,6 +22,7 @@ COMMANDS = {
     "play": "watch an agent: the game beside its dream, as a GIF",
     "export": "turn a finished run into a folder that can be shipped, with its scores",
     "export-web": "write what the page in web/ needs of an agent",
+    "worker": "play games for runs on other machines; it is named the scheduler's address",
     "doctor": "say what is wrong with this machine, and what mends it",
 }
 

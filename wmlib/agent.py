@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from wmlib.cluster import Dreaming, Far, Rules, crew_at
 from wmlib.config import ControllerConfig, DreamSearch, End, Machine, MDNRNNConfig, Precision
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
@@ -20,7 +21,7 @@ from wmlib.runtime.source import NAME, is_address, parts_of
 from wmlib.task import Task, find_task, task_names
 from wmlib.vae import VAE
 from wmlib.worlds.dream import DreamWorld
-from wmlib.worlds.dropout import DropoutDream
+from wmlib.worlds.dropout import open_dream
 from wmlib.worlds.moments import DreamStarts
 from wmlib.worlds.noisy import NoisyController
 from wmlib.worlds.perception import CHUNK
@@ -54,18 +55,23 @@ class Agent:
         kind: GameKind = "exact",
         chunk: int = CHUNK,
         options: Mapping[str, object] | None = None,
-    ) -> RealWorld:
+    ) -> RealWorld | Far:
         """The real game, as this agent sees it, for so many games to be played.
 
         Args:
-            machine: how many are held open at once, over how many processes.
+            machine: how many are held open at once, over how many processes; or the scheduler whose
+                workers play them.
             horizon: frames after which a game is cut; by default the task's own number.
             chunk: size of the batches of V and M (see `Perception`).
             options: of the game, beside those that its task fixes.
         """
-        machine = machine or Machine()
+        machine, game = machine or Machine(), self.task.game(kind)
+        if machine.scheduler:
+            rules = Rules(horizon or self.task.horizon, game=kind, options=options or {})
+            models = {"vae": self.vae, "mdnrnn": self.mdnrnn}
+            return Far(crew_at(machine.scheduler), self.task, rules, models)
         # What steps many games at once is fastest if all were opened together.
-        lanes = games if self.task.game(kind).batched else machine.lanes_for(games)
+        lanes = games if game.batched else machine.lanes_for(games)
         workers = machine.worker_count
         return RealWorld(self.vae, self.mdnrnn, lanes, workers, horizon, kind, chunk, options)
 
@@ -79,11 +85,20 @@ class Agent:
         dropout: float = 0.0,
     ) -> DreamWorld:
         """M's dream, wide enough for so many at once (see `DreamWorld`, and `DropoutDream`)."""
-        how = self.mdnrnn, self.starts, lanes, horizon, tau, end, self.vae, dream_dtype(precision)
-        return DropoutDream(*how, dropout=dropout) if dropout else DreamWorld(*how)
+        how = tau, end, self.vae, dream_dtype(precision)
+        return open_dream(self.mdnrnn, self.starts, lanes, horizon, *how, dropout=dropout)
 
-    def dream_for(self, search: DreamSearch, tau: float) -> DreamWorld:
-        """M's dream, wide enough for a whole generation of the search."""
+    def dream_for(
+        self, search: DreamSearch, tau: float, machine: Machine | None = None
+    ) -> DreamWorld | Far:
+        """M's dream, wide enough for a whole generation of the search; or, where the machine says how
+        many dreams make a batch, cut into batches, which the scheduler's workers share."""
+        if machine and machine.dream_batch:
+            dtype = str(dream_dtype(search.precision)).removeprefix("torch.")
+            rules = Rules(search.horizon, dream=Dreaming(tau, search.end, dtype, search.dropout))
+            models = {"mdnrnn": self.mdnrnn, "starts": self.starts}
+            crew = crew_at(machine.scheduler) if machine.scheduler else None
+            return Far(crew, self.task, rules, models, machine.dream_batch)
         lanes = search.population * search.episodes
         return self.dream(lanes, search.horizon, tau, search.end, search.precision, search.dropout)
 
@@ -96,6 +111,24 @@ class Agent:
     def explorer(self, lanes: int, noise: float) -> NoisyController:
         """The agent as an explorer of the game, with so much noise on its actions."""
         return NoisyController(self.vae, self.mdnrnn, self.controller, self.params[None], lanes, noise)
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """An agent that explores the game, with so much noise on its actions; made for so many lanes."""
+
+    agent: Agent
+    noise: float
+
+    def __call__(self, lanes: int) -> NoisyController:
+        return self.agent.explorer(lanes, self.noise)
+
+    def elsewhere(self, horizon: int, machine: Machine) -> Far:
+        """Its games, which the scheduler's workers play."""
+        agent, shape = self.agent, self.agent.controller.config
+        rules = Rules(horizon, game=machine.backend, controller=shape, noise=self.noise)
+        models = {"vae": agent.vae, "mdnrnn": agent.mdnrnn}
+        return Far(crew_at(machine.scheduler), agent.task, rules, models)
 
 
 def load_agent(

@@ -55,19 +55,23 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class OnThisMachine:
-    """How games are spread over this machine. It changes no result."""
+    """How games are spread over this machine, or over others. It changes no result."""
 
     lanes: int = 32
     """Games held open at once. (Dreams need little memory, and don't look at this.)"""
     workers: int = 0
     """Processes that run games; 0 takes one for each core that this process may use."""
+    scheduler: str = Machine.scheduler
+    """Who plays them: dask's scheduler, as in tcp://host:8786, or local:N for N worker processes here.
+    Empty: the processes above."""
 
     def __post_init__(self):
         check_counts(self, lanes=1, workers=0)
+        Machine(scheduler=self.scheduler)
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.workers, self.lanes)
+        return Machine(self.workers, self.lanes, scheduler=self.scheduler)
 
 
 @dataclass(frozen=True)
@@ -531,6 +535,12 @@ def _play(argv: list[str]) -> int:
     return _tell_instead(text, why) if why else 0
 
 
+def _worker(argv: list[str]) -> int:
+    from wmlib.cluster.scheduler import run_worker
+
+    return run_worker(argv)
+
+
 RUNNING = ("run", "collect", "vae", "mdnrnn", "evolve")
 """Commands that work on a run folder, and go on where they stopped."""
 
@@ -542,6 +552,7 @@ _COMMANDS = {
     "play": _play,
     "export": _export,
     "export-web": _export_web,
+    "worker": _worker,
 }
 
 _SEARCH = {

@@ -9,6 +9,7 @@ fails when the object is made, with the field's name and its bound in the messag
 import dataclasses
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -500,7 +501,8 @@ class FidelityConfig:
 
 @dataclass(frozen=True)
 class Machine:
-    """How the work is spread over this machine. Only `backend` changes a result."""
+    """How the work is spread over this machine, or over others. Only `backend` and `dream_batch` change
+    a result."""
 
     workers: int = 0
     """Processes that run games; 0 takes one for each core that this process may use."""
@@ -509,10 +511,19 @@ class Machine:
     backend: Literal["exact", "sketch", "envpool"] = "exact"
     """Which game to *train* on: its own pixels, or a faster look-alike where there is one: sketch, the
     same game drawn coarsely, or EnvPool's. Scores are always the game's own."""
+    scheduler: str = ""
+    """Who plays the games: dask's scheduler, as in tcp://host:8786, or local:N for N worker processes
+    here. Empty: the processes above. (docs/cluster.md says more.)"""
+    dream_batch: int = 0
+    """Dreams computed at once, when C evolves in them: batches are spread over the scheduler's workers.
+    0 takes a whole generation, here. Another batch rounds otherwise, so a few scores may be others."""
 
     def __post_init__(self):
         check_choices(self)
-        check_counts(self, workers=0, lanes=1)
+        check_counts(self, workers=0, lanes=1, dream_batch=0)
+        fits = re.fullmatch(r"|local:[1-9][0-9]{0,3}|(tcp|tls)://\S+:[0-9]+", self.scheduler)
+        rule = "an address, as in tcp://host:8786 or tls://host:8786, or local:N"
+        check(self, "scheduler", bool(fits), rule)
 
     @property
     def worker_count(self) -> int:
@@ -644,6 +655,8 @@ class RunConfig:
         before = (*self.stages_before(stage), stage)
         relevant = {"task": find_task(self.task).as_dict(), "seed": self.seed}
         relevant["backend"] = self.machine.backend
+        if self.machine.dream_batch:
+            relevant["dream_batch"] = self.machine.dream_batch
         if not set(makers("controller")).isdisjoint(before):
             relevant["controller"] = dataclasses.asdict(self.controller)
         relevant["stages"] = [[name, dataclasses.asdict(getattr(self, name))] for name in before]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import peers
+from benchmarks import cluster, peers
 from benchmarks.__main__ import main
 from benchmarks.dreams import has_bfloat16
 from benchmarks.games import population
@@ -143,3 +143,33 @@ def test_what_can_not_be_written_is_refused_before_anything_is_measured(
     monkeypatch.setattr("benchmarks.__main__.load_agent", None)
     assert main([option, str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip().endswith(f"is a folder, not a file; choose another {option}")
+
+
+def test_a_plan_by_hand():
+    """A batch takes 10 ms, a frame 1 ms, a beginning 100 ms: 64 workers play 16 games each, at once."""
+    found = {
+        "one_core": {"batch": 10.0, "frame": 1.0, "beginning": 100.0},
+        "scaling": [{"sent": 2000.0, "received": 500.0, "client": 0.01}],
+        "cma": {"867": 0.5},
+        "weights": 20e6,
+    }
+    made = cluster.plan(found, 64)
+    assert made.wide == 16 and made.bottleneck == "playing"
+    assert made.playing == pytest.approx(1000 * 0.026 + 1.6)
+    assert made.client == pytest.approx(0.64)
+    assert made.network == pytest.approx(64 * 2500 / 125e6)
+    assert made.generation == pytest.approx(27.6 + 0.64 + 64 * 2500 / 125e6 + 0.5)
+    assert made.first == pytest.approx(64 * 20e6 / 125e6)
+    assert cluster.plan(found, 1024).playing == pytest.approx(1000 * 0.011 + 0.1)
+    two = cluster.plan(found, 2)  # 32 orders of 32 games, 16 each
+    assert two.playing == pytest.approx(16 * (1000 * 0.042 + 3.2))
+    slow = found | {"scaling": [found["scaling"][0] | {"client": 0.1}]}
+    assert cluster.plan(slow, 1024).bottleneck == "the client's orders"
+
+
+def test_the_page_of_more_machines_has_the_tables_of_what_was_measured():
+    page = cluster.PAGE.read_text(encoding="utf-8")
+    found = json.loads(cluster.MEASURED.read_text())
+    assert cluster.with_tables(page, found) == page
+    assert re.findall(r"^\| (\S+) \| .* days", page, re.MULTILINE) == ["cores"]
+    assert len(re.findall(r"^\| (?:256|1,024) \|", page, re.MULTILINE)) == 2

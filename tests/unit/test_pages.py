@@ -12,7 +12,8 @@ PAGES = [
     ROOT / name
     for name in (
         "README.md", "CONTRIBUTING.md", "data/README.md", "data/reference/README.md",
-        "benchmarks/README.md", "tests/faults/README.md", "docs/environment.md", "web/README.md",
+        "benchmarks/README.md", "tests/faults/README.md", "docs/environment.md", "docs/cluster.md",
+        "web/README.md",
     )
 ]  # fmt: skip
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

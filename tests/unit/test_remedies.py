@@ -22,7 +22,7 @@ PACKAGE = Path(cli.__file__).parent
 FROM_A_FOLDER = {"evaluate", "export-web", "fidelity", "play", "temperature"}
 SAID_BY = {
     "agent": FROM_A_FOLDER,
-    "cli": set(COMMANDS) - {"doctor"},
+    "cli": set(COMMANDS) - {"doctor", "worker"},
     "doctor": set(RUNNING),  # it speaks of what comes next
     "envs.envpool": set(RUNNING),
     "measure.temperature": {"temperature"},
@@ -31,8 +31,8 @@ SAID_BY = {
     "stages.folder": set(RUNNING),
 }
 """Modules whose messages name options, and the commands that can print them."""
-OF_OTHERS = {"--shm-size", "--force-reinstall", "--no-deps", "--ip"}
-"""Options of docker, pip and JupyterLab."""
+OF_OTHERS = {"--shm-size", "--force-reinstall", "--no-deps", "--ip", "--host", "--nthreads"}
+"""Options of docker, pip, JupyterLab and dask."""
 
 
 # What is named exists

@@ -4,7 +4,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -35,6 +35,10 @@ class GameSpec:
     options: Mapping[str, object] = field(default_factory=dict)
     kept_rows: int | None = None
     batched: bool = False
+
+    def with_options(self, options: Mapping[str, object] | None) -> "GameSpec":
+        """The same game, with these options beside its own."""
+        return replace(self, options={**self.options, **(options or {})})
 
     def load(self) -> Callable:
         """The class itself."""

@@ -21,7 +21,7 @@ from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import expect
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import as_points
-from wmlib.worlds.play import Jerks, play
+from wmlib.worlds.play import Elsewhere, Jerks, play
 from wmlib.worlds.world import World
 
 Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
@@ -29,7 +29,11 @@ Evaluate = Callable[[Tensor, np.ndarray], np.ndarray]
 
 
 def scores_in(
-    world: World, controller: Controller, patience: int = 0, charge: bool = False, jerk: float = 0.0
+    world: World | Elsewhere,
+    controller: Controller,
+    patience: int = 0,
+    charge: bool = False,
+    jerk: float = 0.0,
 ) -> Evaluate:
     """Scores of controllers that play in a world (see `play`).
 

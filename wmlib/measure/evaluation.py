@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from wmlib.agent import Agent
+from wmlib.cluster import Far, Rules, crew_at
 from wmlib.config import EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
@@ -14,7 +15,7 @@ from wmlib.runtime.log import RunLog, as_points
 from wmlib.runtime.seeds import digest_of, digest_of_weights
 from wmlib.runtime.versions import game_versions
 from wmlib.task import Task
-from wmlib.worlds.play import Listener, PolicyPlayer, play, play_games
+from wmlib.worlds.play import Elsewhere, Hearsay, Listener, PolicyPlayer, play, play_games
 from wmlib.worlds.real import FrameWorld
 from wmlib.worlds.world import World
 
@@ -82,7 +83,7 @@ def digest_of_agent(agent: Agent) -> str:
 
 
 def evaluate(
-    world: World,
+    world: World | Elsewhere,
     controller: Controller,
     params: torch.Tensor,
     config: EvaluateConfig,
@@ -107,13 +108,19 @@ def evaluate_policy(
     Raises:
         KeyError: the task has no such player.
     """
-    lanes, seeds = machine.lanes_for(config.episodes), _seeds(config)
+    lanes, seeds, game = machine.lanes_for(config.episodes), _seeds(config), task.game(kind)
     player = PolicyPlayer(task.policies()[policy](task, lanes), seeds)
-    with (
-        FrameWorld(task.game(kind), lanes, machine.worker_count, config.horizon) as world,
-        _Bar(config, log) as bar,
-    ):
-        returns = play_games(world, player, seeds, observers=[bar])
+    if machine.scheduler:
+        rules = Rules(config.horizon, game=kind, policy=policy)
+        with _Bar(config, log) as bar:
+            far = Far(crew_at(machine.scheduler), task, rules, {})
+            returns = far.blind_returns(seeds, Hearsay([bar]))
+    else:
+        with (
+            FrameWorld(game, lanes, machine.worker_count, config.horizon) as world,
+            _Bar(config, log) as bar,
+        ):
+            returns = play_games(world, player, seeds, observers=[bar])
     return score_of(returns, task.name, "real", config.first_seed, policy, task.packages)
 
 

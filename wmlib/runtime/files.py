@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from wmlib.runtime.disk import ArtifactError, reading, whole_file
 from wmlib.runtime.place import REFERENCE as REFERENCE  # with the files, where one looks for it
@@ -24,13 +24,9 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping
 
     It is signed: the sha256 of all that the file says stands in `about`.
     """
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    about = {key: value for key, value in (about or {}).items() if key != "sha256"}
-    about["sha256"] = _digest(contiguous, about)
-    # One string: safetensors writes several in an order that differs from run to run.
-    metadata = {"about": json.dumps(about, sort_keys=True)}
+    content = pack(tensors, about)
     with whole_file(path) as temporary:
-        temporary.write_bytes(save(contiguous, metadata))
+        temporary.write_bytes(content)
 
 
 def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tuple[dict, dict]:
@@ -50,17 +46,47 @@ def load_tensors(path: Path, remedy: str = "delete it and make it again") -> tup
                 about = parse_json((file.metadata() or {}).get("about", "{}"))
         except (SafetensorError, ValueError, KeyError) as error:
             raise ArtifactError(f"{path} is damaged or not ours ({error}); {remedy}") from error
-    if not isinstance(about, dict):
-        raise ArtifactError(f"{path}: its description is not ours; {remedy}")
-    unsigned = {key: value for key, value in about.items() if key != "sha256"}
-    if "sha256" not in about:
-        raise ArtifactError(f"{path} is not ours (it has no sha256); {remedy}")
-    if about["sha256"] != _digest(tensors, unsigned):
-        raise ArtifactError(f"{path} is damaged (its sha256 differs); {remedy}")
+    _check_signed(path, tensors, about, remedy)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArtifactError(f"{path}: {name} holds values that are not finite; {remedy}")
     return tensors, about
+
+
+def pack(tensors: Mapping[str, torch.Tensor], about: Mapping | None = None) -> bytes:
+    """What `save_tensors` writes, to be sent."""
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    about = {key: value for key, value in (about or {}).items() if key != "sha256"}
+    about["sha256"] = _digest(contiguous, about)
+    # One string: safetensors writes several in an order that differs from run to run.
+    return save(contiguous, {"about": json.dumps(about, sort_keys=True)})
+
+
+def unpack(content: bytes, name: str) -> tuple[dict, dict]:
+    """(tensors, about) of what `pack` made; numbers need not be finite. name: what it is, for errors.
+
+    Raises:
+        ArtifactError: it is damaged, foreign, or without our digest.
+    """
+    remedy = "send it again"
+    try:
+        tensors = load(content)
+        size = int.from_bytes(content[:8], "little")
+        about = parse_json(parse_json(content[8 : 8 + size])["__metadata__"]["about"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{name} is damaged or not ours ({error}); {remedy}") from error
+    _check_signed(name, tensors, about, remedy)
+    return tensors, about
+
+
+def _check_signed(name: object, tensors: Mapping, about: object, remedy: str) -> None:
+    if not isinstance(about, dict):
+        raise ArtifactError(f"{name}: its description is not ours; {remedy}")
+    unsigned = {key: value for key, value in about.items() if key != "sha256"}
+    if "sha256" not in about:
+        raise ArtifactError(f"{name} is not ours (it has no sha256); {remedy}")
+    if about["sha256"] != _digest(tensors, unsigned):
+        raise ArtifactError(f"{name} is damaged (its sha256 differs); {remedy}")
 
 
 def signature(path: Path, remedy: str = "delete it and make it again") -> str:

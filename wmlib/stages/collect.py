@@ -1,9 +1,11 @@
 """Record games for V and M to learn from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from wmlib.agent import Explorer
+from wmlib.cluster import Far, Rules, crew_at
 from wmlib.config import CollectConfig, Machine
 from wmlib.data.episodes import Episode, EpisodeStore
 from wmlib.runtime.disk import ArtifactError
@@ -39,7 +41,8 @@ def collect(
 
     Args:
         make_policy: makes who plays, for so many lanes; by default the explorer that `config.policy`
-            names.
+            names. A scheduler's workers can be told of these and of an `Explorer`; the games of any
+            other are played here.
 
     Raises:
         ArtifactError: the folder holds episodes of another configuration.
@@ -52,8 +55,6 @@ def collect(
     missing = np.array([seed for seed in wanted if seed not in store.rows], int)
     if not len(missing):
         return store
-    lanes = machine.lanes_for(len(missing))
-    policy = make_policy(lanes) if make_policy else task.explorer(config.policy, lanes)
     about = {"policy": config.policy, "task": task.name, "digest": job.digest}
     about |= game_versions(*task.packages)
 
@@ -62,15 +63,32 @@ def collect(
         job.log.event(job.name, len(store), seed=episode.seed, length=len(episode))
         bar.update()
 
-    game, workers = task.game(machine.backend), machine.worker_count
-    with (
-        FrameWorld(game, lanes, workers, config.horizon) as world,
-        job.log.bar(len(wanted), job.name, "episodes", len(wanted) - len(missing)) as bar,
-    ):
-        recorder = EpisodeRecorder(world, missing, keep)
-        play_games(world, PolicyPlayer(policy, missing), missing, observers=[recorder])
+    elsewhere = None
+    if machine.scheduler and (make_policy is None or isinstance(make_policy, Explorer)):
+        elsewhere = _played_elsewhere(task, config, machine, missing, make_policy)
+    with job.log.bar(len(wanted), job.name, "episodes", len(wanted) - len(missing)) as bar:
+        if elsewhere:
+            for episode in elsewhere:
+                keep(episode)
+        else:
+            lanes = machine.lanes_for(len(missing))
+            policy = make_policy(lanes) if make_policy else task.explorer(config.policy, lanes)
+            game, workers = task.game(machine.backend), machine.worker_count
+            with FrameWorld(game, lanes, workers, config.horizon) as world:
+                recorder = EpisodeRecorder(world, missing, keep)
+                play_games(world, PolicyPlayer(policy, missing), missing, observers=[recorder])
     _warn(store, task, job)
     return store
+
+
+def _played_elsewhere(
+    task: Task, config: CollectConfig, machine: Machine, seeds: np.ndarray, explorer: Explorer | None
+) -> Iterator[Episode]:
+    if explorer:
+        return explorer.elsewhere(config.horizon, machine).episodes(seeds, explorer.agent.params)
+    task.explorer(config.policy, 1)  # an unknown one is an error here already
+    rules = Rules(config.horizon, game=machine.backend, policy=config.policy)
+    return Far(crew_at(machine.scheduler), task, rules, {}).episodes(seeds)
 
 
 def _warn(store: EpisodeStore, task: Task, job: Job) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from wmlib.agent import Agent
+from wmlib.agent import Agent, Explorer
 from wmlib.config import ITERATE_SEEDS, CollectConfig, LearnOnConfig, Machine
 from wmlib.data.episodes import BothWays, EpisodeStore, learnable
 from wmlib.data.sequences import Blend, Sequences
@@ -109,8 +109,7 @@ def _play(
     if any(row.get("digest") != job.digest for row in EpisodeStore(job.path).rows.values()):
         shutil.rmtree(job.path)
     games = CollectConfig(config.episodes, "agent", "", config.noise, config.horizon, first_seed)
-    explorer = functools.partial(agent.explorer, noise=config.noise)
-    store = collect(agent.task, games, machine, job, explorer)
+    store = collect(agent.task, games, machine, job, Explorer(agent, config.noise))
     # There may be more, of before.
     store.keep_only(range(first_seed, first_seed + config.episodes))
     store.verify()

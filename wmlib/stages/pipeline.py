@@ -6,7 +6,6 @@ checkpoint, else begins.
 
 import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from wmlib.agent import Agent, load_agent
+from wmlib.agent import Agent, Explorer, load_agent
 from wmlib.config import VALIDATION_SEEDS, DreamConfig, RealConfig, RunConfig, StageName
 from wmlib.data.episodes import learnable
 from wmlib.data.sequences import Sequences
@@ -32,6 +31,7 @@ from wmlib.stages.rounds import run_rounds
 from wmlib.task import find_task
 from wmlib.training import train_mdnrnn, train_vae
 from wmlib.worlds.moments import starts_of
+from wmlib.worlds.play import Elsewhere
 from wmlib.worlds.record import record
 from wmlib.worlds.world import World
 
@@ -83,7 +83,7 @@ class Pipeline:
         if config.policy == "agent":
             folder = Path(config.agent) if config.agent else REFERENCE / self.task.name
             agent = load_agent(folder, task=self.task)
-            explorer = functools.partial(agent.explorer, noise=config.noise)
+            explorer = Explorer(agent, config.noise)
             digest = self.files.digest("collect", "", agent.about["sha256"])
         job = self.files.job("collect", self.files.episodes, digest)
         check_store(job)
@@ -202,14 +202,15 @@ class Pipeline:
         self, stage: StageName, config: DreamConfig, agent: Agent, games: Sequences | None = None
     ) -> None:
         """Evolve C in the agent's dreams. games: what C may expect to see, where that is known."""
-        self._evolve(stage, config, agent, agent.dream_for(config, config.tau), games)
+        dream = agent.dream_for(config, config.tau, self.config.machine)
+        self._evolve(stage, config, agent, dream, games)
 
     def _evolve(
         self,
         stage: StageName,
         config: DreamConfig | RealConfig,
         agent: Agent,
-        world: World,
+        world: World | Elsewhere,
         games: Sequences | None = None,
     ) -> None:
         """Evolve C in a world wide enough for a whole generation."""

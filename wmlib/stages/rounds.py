@@ -78,7 +78,7 @@ def one_round(
     starts = starts_of(mdnrnn, games, job.rng(number, "moments"), config.margin)
     agent = replace(agent, mdnrnn=mdnrnn, starts=starts)
     search = config.dream
-    world = agent.dream_for(search, config.tau)
+    world = agent.dream_for(search, config.tau, machine)
     score = scores_in(world, agent.controller, search.patience, search.charge, search.jerk)
     progress = evolve(search, space, score, job.part(number, "dream"))
     return replace(agent, params=progress.best)

@@ -9,6 +9,13 @@ from torch import Tensor
 from wmlib.worlds.dream import DreamWorld
 
 
+def open_dream(*args, dropout: float = 0.0, **options) -> DreamWorld:
+    """A dream in which so much is missing; the arguments are those of `DreamWorld`."""
+    if dropout:
+        return DropoutDream(*args, dropout=dropout, **options)
+    return DreamWorld(*args, **options)
+
+
 class DropoutDream(DreamWorld):
     """A dream whose z and h lack some of their numbers, from its beginning to its end.
 

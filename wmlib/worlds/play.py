@@ -1,5 +1,6 @@
 """The one loop in which games are played, real or dreamt, by whoever plays, for whoever watches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from wmlib.controller import Controller
+from wmlib.data.sequences import Sequences
 from wmlib.task import Policy
 from wmlib.worlds.world import World
 
@@ -144,8 +146,52 @@ class PolicyPlayer:
         return self.policy.act(active, seen)
 
 
+class Elsewhere(ABC):
+    """A world whose games are not stepped here: they are played elsewhere, as wholes.
+
+    `play` and `record` take one wherever they take a world. Their observers then hear what `Hearsay`
+    tells, and nothing else.
+    """
+
+    steps_played: int
+    """Steps of all games that have come back, as a world counts them."""
+
+    @abstractmethod
+    def play(
+        self,
+        controller: Controller,
+        params: Tensor,
+        seeds: np.ndarray,
+        patience: int,
+        charge: bool,
+        hearsay: "Hearsay",
+    ) -> np.ndarray:
+        """Returns (P, R) of controllers params (P, D) on seeds (P, R). patience, charge: see
+        `play_games`."""
+
+    @abstractmethod
+    def record(
+        self,
+        controller: Controller,
+        params: Tensor,
+        seeds: np.ndarray,
+        patience: int,
+        hearsay: "Hearsay",
+    ) -> Sequences:
+        """A game of each controller, params (N, D) on seeds (N,), as V saw it."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027
+        """Nothing is open here."""
+
+
 def play(
-    world: World,
+    world: World | Elsewhere,
     controller: Controller,
     params: Tensor,
     seeds: Sequence[int] | np.ndarray,
@@ -164,6 +210,8 @@ def play(
         returns (P, R), float64.
     """
     seeds = np.broadcast_to(np.asarray(seeds), (len(params), np.shape(seeds)[-1]))
+    if isinstance(world, Elsewhere):
+        return world.play(controller, params, seeds, patience, charge, Hearsay(observers))
     player = Controllers(controller, params, seeds.shape[1])
     returns = play_games(world, player, seeds.ravel(), patience, observers, charge)
     return returns.reshape(seeds.shape)
@@ -203,3 +251,28 @@ class Listener(Observer):
 
     def end(self, lane: int, game: int, total: float) -> None:
         self.tell(total)
+
+
+class Hearsay:
+    """What observers hear of games that are played elsewhere: their ends, and how much the actions
+    changed in them.
+
+    Raises:
+        ValueError: one of them wants to see more than that.
+    """
+
+    def __init__(self, observers: Sequence[Observer]):
+        if not all(isinstance(observer, Listener | Jerks) for observer in observers):
+            raise ValueError(
+                "of games that are played elsewhere, a Listener hears the ends and Jerks the jerks; no "
+                "more is heard"
+            )
+        self.listeners = [observer for observer in observers if isinstance(observer, Listener)]
+        self.jerks = [observer for observer in observers if isinstance(observer, Jerks)]
+
+    def end(self, game: int, total: float, jerk: float = 0.0) -> None:
+        """The game of this number is over. jerk: what `Jerks` made of it, if anybody wants to know."""
+        for observer in self.listeners:
+            observer.end(0, game, total)
+        for observer in self.jerks:
+            observer.totals[game] = jerk

@@ -1,14 +1,13 @@
 """The real game: as bare frames, and as an agent sees it, through V and remembered by M."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wmlib.envs.errors import GameError
-from wmlib.envs.games import GameKind, GameSpec, open_games
+from wmlib.envs.games import GameKind, GameSpec, ManyGames, open_games
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.fields import as_seed
 from wmlib.vae import VAE
@@ -20,13 +19,14 @@ class FrameWorld(Lanes):
     """The game itself: what a player sees are frames, (lanes, 64, 64, 3) uint8.
 
     Args:
+        game: how it is made; or games, as many as lanes, that are open already.
         lanes: games open at once. workers: processes that share them.
         horizon: frames after which an episode is truncated.
     """
 
-    def __init__(self, game: GameSpec, lanes: int, workers: int, horizon: int):
+    def __init__(self, game: GameSpec | ManyGames, lanes: int, workers: int, horizon: int):
         super().__init__(lanes, horizon)
-        self.games = open_games(game, lanes, workers)
+        self.games = open_games(game, lanes, workers) if isinstance(game, GameSpec) else game
         self.frames: np.ndarray | None = None
 
     def reset(self, *, seed: Sequence[int | None], options: dict | None = None):
@@ -66,9 +66,9 @@ class RealWorld(FrameWorld):
     Args:
         lanes: games open at once. workers: processes that share them.
         horizon: frames after which an episode is truncated; by default the task's own number.
-        kind: which implementation of the game.
+        kind: which implementation of the game; or games, as many as lanes, that are open already.
         chunk: size of the batches of V and M (see `Perception`).
-        options: of the game, beside those that its task fixes.
+        options: of the game, beside those that its task fixes. Games that are open have theirs.
     """
 
     def __init__(
@@ -78,13 +78,12 @@ class RealWorld(FrameWorld):
         lanes: int,
         workers: int,
         horizon: int | None = None,
-        kind: GameKind = "exact",
+        kind: GameKind | ManyGames = "exact",
         chunk: int = CHUNK,
         options: Mapping[str, object] | None = None,
     ):
         self.task = mdnrnn.task
-        game = self.task.game(kind)
-        game = replace(game, options={**game.options, **(options or {})})
+        game = self.task.game(kind).with_options(options) if isinstance(kind, str) else kind
         super().__init__(game, lanes, workers, horizon or self.task.horizon)
         self.perception = Perception(vae, mdnrnn, lanes, chunk)
 

@@ -11,7 +11,7 @@ from wmlib.controller import Controller
 from wmlib.data.episodes import Episode
 from wmlib.data.sequences import Sequences, join
 from wmlib.runtime.log import RunLog
-from wmlib.worlds.play import Listener, Observer, play
+from wmlib.worlds.play import Elsewhere, Hearsay, Listener, Observer, play
 from wmlib.worlds.real import FrameWorld, RealWorld
 from wmlib.worlds.world import World
 
@@ -130,7 +130,7 @@ class _Tape:
 
 
 def record(
-    world: RealWorld,
+    world: RealWorld | Elsewhere,
     controller: Controller,
     params: Tensor,
     seeds: np.ndarray,
@@ -143,8 +143,12 @@ def record(
         params: (N, D). seeds: (N,).
         patience: end a game after so many steps without a positive reward; 0 never does.
     """
-    kept, log = SequenceRecorder(world), log or RunLog(quiet=True)
+    log = log or RunLog(quiet=True)
     with log.bar(len(params), "record", "games") as bar:
-        observers = kept, Listener(lambda _: bar.update())
+        counting = Listener(lambda _: bar.update())
+        if isinstance(world, Elsewhere):
+            return world.record(controller, params, np.asarray(seeds), patience, Hearsay([counting]))
+        kept = SequenceRecorder(world)
+        observers = kept, counting
         play(world, controller, params, np.asarray(seeds)[:, None], patience, observers)
     return join([kept.games[game] for game in range(len(params))])
