@@ -1,7 +1,7 @@
 """An agent: V, M, C and where its dreams begin, as one thing that opens its worlds."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,12 +79,16 @@ class Agent:
         self,
         lanes: int,
         horizon: int | None = None,
-        tau: float = 1.0,
+        tau: float | Sequence[float] = 1.0,
         end: End = "cutoff",
         precision: Precision = "float32",
         dropout: float = 0.0,
     ) -> DreamWorld:
-        """M's dream, wide enough for so many at once (see `DreamWorld`, and `DropoutDream`)."""
+        """M's dream, wide enough for so many at once (see `DreamWorld`, and `DropoutDream`).
+
+        Args:
+            tau: the temperature: a number, or one for each lane.
+        """
         how = tau, end, self.vae, dream_dtype(precision)
         return open_dream(self.mdnrnn, self.starts, lanes, horizon, *how, dropout=dropout)
 

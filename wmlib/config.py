@@ -141,8 +141,8 @@ class MDNRNNConfig:
 class ControllerConfig:
     """The shape of C."""
 
-    inputs: Literal["zh", "z"] = "zh"
-    """What C sees: z and M's memory, or z alone (the paper's ablation)."""
+    inputs: Literal["zh", "z", "h"] = "zh"
+    """What C sees: z and M's memory, z alone (the paper's ablation), or the memory alone."""
     bias: bool = True
     """Whether C adds a constant to each action."""
     hidden: int = 0

@@ -22,9 +22,15 @@ class Controller:
     config: ControllerConfig = field(default_factory=ControllerConfig)
 
     @property
+    def sees(self) -> slice:
+        """Which of the features C looks at."""
+        z, every = self.task.z_size, self.task.feature_size
+        return {"zh": slice(0, every), "z": slice(0, z), "h": slice(z, every)}[self.config.inputs]
+
+    @property
     def feature_size(self) -> int:
-        """How many of the features, counted from the front, C looks at."""
-        return self.task.z_size if self.config.inputs == "z" else self.task.feature_size
+        """How many they are."""
+        return self.sees.stop - self.sees.start
 
     @property
     def layers(self) -> list[tuple[int, int]]:
@@ -48,7 +54,7 @@ class Controller:
         Returns:
             (P, R, A), in the game's units.
         """
-        x = features[..., : self.feature_size]
+        x = features[..., self.sees]
         start = 0
         for number, (inputs, outputs) in enumerate(self.layers):
             if number:

@@ -4,6 +4,8 @@ import ast
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -63,6 +65,39 @@ def test_its_solutions_answer_what_was_asked(lesson):
         if cell.source.startswith("**Exercise "):
             assert re.match(r"\*\*Exercise \d\*\* \((easy|medium|hard), \d+ minutes?\)\.", cell.source)
             assert "<summary>Hint</summary>" in cell.source
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda p: p.stem)
+def test_its_recall_asks_what_a_section_of_it_answers(lesson):
+    texts = [cell.source for cell in read(lesson).cells if cell.cell_type == "markdown"]
+    sections = set(re.findall(r"^## (\d+) ·", "\n".join(texts), re.MULTILINE))
+    (recall,) = [text for text in texts if text.startswith("## Recall")]
+    _, *parts = re.split(r"^\*\*\d\.\*\* ", recall, flags=re.MULTILINE)
+    assert 3 <= len(parts) <= 5
+    for part in parts:
+        asked, _, answer = part.partition("\n\n<details><summary>Answer</summary>\n\n")
+        pointed = re.findall(r"sections? (\d+)(?: and (\d+))?|; section (\d+)", answer)
+        assert "?" in asked and pointed and answer.strip().endswith("</details>"), asked
+        assert {number for numbers in pointed for number in numbers} - {""} <= sections, asked
+
+
+def test_the_script_of_05_runs_as_a_file(tmp_path):
+    (script,) = [
+        cell.source
+        for cell in code_cells(ROOT / "05_dream.ipynb")
+        if "script" in cell.metadata.get("tags", [])
+    ]
+    assert 'if __name__ == "__main__":' in script
+    numbers = r"GENERATIONS, HORIZON, SEEDS = 20, 200, .*"
+    script, found = re.subn(numbers, "GENERATIONS, HORIZON, SEEDS = 1, 20, [1_540_000, 7]", script)
+    assert found == 1
+    path = tmp_path / "script.py"
+    path.write_text(script, encoding="utf-8")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["the shipped C", "evolved, sees h alone"]
+    assert all("in 20 frames" in line for line in lines)
 
 
 def anchors(markdown):

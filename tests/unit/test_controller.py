@@ -33,9 +33,16 @@ def test_a_population_acts_as_each_would_alone(task, hidden, bias):
         torch.testing.assert_close(actions[p], task.to_action(x), rtol=1e-4, atol=1e-5)
 
 
-def test_z_alone_ignores_the_memory(task):
-    controller = Controller(task, ControllerConfig(inputs="z"))
+@pytest.mark.parametrize(
+    ("inputs", "size", "unseen"), [("z", 32, slice(32, None)), ("h", 256, slice(32))]
+)
+def test_what_it_does_not_see_is_ignored(task, inputs, size, unseen):
+    controller = Controller(task, ControllerConfig(inputs=inputs))
+    assert controller.size == 3 * size + 3
     params, features = torch.randn(1, controller.size), torch.randn(1, 1, 288)
     other = features.clone()
-    other[..., 32:] = 0
+    other[..., unseen] = 0
     assert torch.equal(controller.act(params, features), controller.act(params, other))
+    assert not torch.equal(
+        controller.act(params, features), controller.act(params, torch.zeros(1, 1, 288))
+    )

@@ -62,7 +62,7 @@ def advantages(
         on is worth more than off.
     """
     task = mdnrnn.task
-    imagination = Imagination(mdnrnn, lanes, 1.0, dtype)
+    imagination = Imagination(mdnrnn, lanes, dtype)
     parts = []
     for rows in torch.arange(len(at.mu)).split(lanes // repeats):
         z, h, c = (x[rows].repeat_interleave(repeats, 0) for x in (at.mu, at.h, at.c))

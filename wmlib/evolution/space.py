@@ -59,7 +59,7 @@ class SearchSpace:
         Args:
             episodes: features of each, (T, F).
         """
-        episodes = [e[:, : controller.feature_size].double() for e in episodes if len(e) > LAG]
+        episodes = [e[:, controller.sees].double() for e in episodes if len(e) > LAG]
         if not episodes:
             raise ValueError(f"predictive needs an episode longer than {LAG} frames")
         every = torch.cat(episodes)
@@ -93,7 +93,7 @@ class SearchSpace:
             features: at some moments, (n, F). advantages: there, (n, k), in any unit (see
                 `wmlib.evolution.advantage`). There are at most k combinations.
         """
-        x, y = features[:, : controller.feature_size].double(), advantages.double()
+        x, y = features[:, controller.sees].double(), advantages.double()
         mean, deviation = x.mean(0), x.std(0)
         # A feature that hardly moves would be blown up to noise.
         deviation = deviation.clamp(min=1e-2 * float(deviation.median()) + 1e-12)

@@ -64,7 +64,7 @@ def carried_over(
     if controller.config.hidden:
         raise ValueError("a C with a hidden layer can't be carried over by a linear regression")
     (inputs, outputs), *_ = controller.layers
-    old, new = (x[:, :inputs].double() for x in (seen, sees))
+    old, new = (x[:, controller.sees].double() for x in (seen, sees))
     weight, bias = params[: inputs * outputs].double().view(inputs, outputs), params[inputs * outputs :]
     said = old @ weight + (bias.double() if controller.config.bias else 0)
     mean = new.mean(0) if controller.config.bias else torch.zeros(inputs, dtype=torch.float64)

@@ -139,11 +139,11 @@ class Session:
     @property
     def tau(self) -> float:
         """The dream's temperature."""
-        return self.dream.imagination.tau
+        return self.dream.tau.item()
 
     @tau.setter
     def tau(self, value: float) -> None:
-        self.dream.imagination.tau = value
+        self.dream.tau.fill_(value)
 
     def change(self, /, **choices: str | float) -> View:
         """Set where, driver, seed, horizon or tau. The first, the seed and the horizon begin anew.

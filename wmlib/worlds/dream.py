@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wmlib.config import End
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.fields import as_seed
+from wmlib.runtime.fields import ConfigError, as_seed
 from wmlib.vae import VAE, sample_z, to_frames
 from wmlib.worlds.imagination import Imagination
 from wmlib.worlds.moments import DreamStarts
@@ -35,13 +35,16 @@ class DreamWorld(Lanes):
     Args:
         lanes: dreams that run side by side.
         horizon: steps after which a dream is truncated; by default the task's own number.
-        tau: temperature of the mixture (see `sample_mixture`).
+        tau: temperature of the mixture (see `sample_mixture`): a number, or one for each lane.
         end: cutoff ends the dream when M's probability of the end exceeds one half (the paper's way);
             sampled ends it with that probability, as the game would. Ends weighed more than other
             steps in M's training (`MDNRNN.done_positive_weight`), so M gives them odds too high by this
             factor; where the end is sampled, they are put right.
         painter: V, for those who want to look at the dream; the dream itself does without.
         dtype: in which M's products are computed.
+
+    Raises:
+        ConfigError: there are more or fewer temperatures than lanes.
     """
 
     _BLOCK = 50  # steps for which noise is drawn at once
@@ -52,7 +55,7 @@ class DreamWorld(Lanes):
         starts: DreamStarts,
         lanes: int,
         horizon: int | None = None,
-        tau: float = 1.0,
+        tau: float | Sequence[float] = 1.0,
         end: End = "cutoff",
         painter: VAE | None = None,
         dtype: torch.dtype = torch.float32,
@@ -60,7 +63,8 @@ class DreamWorld(Lanes):
         self.task = task = mdnrnn.task
         super().__init__(lanes, horizon or task.horizon)
         self.mdnrnn, self.painter, self.starts, self.end = mdnrnn, painter, starts, end
-        self.imagination = Imagination(mdnrnn, lanes, tau, dtype)
+        self.imagination = Imagination(mdnrnn, lanes, dtype)
+        self.tau = _for_each(tau, lanes)
         self._z = torch.zeros(lanes, task.z_size)
         self._h = torch.zeros(lanes, task.hidden_size)
         self._c = torch.zeros(lanes, task.hidden_size)
@@ -113,7 +117,7 @@ class DreamWorld(Lanes):
         inputs = self.mdnrnn.inputs(self._z[rows], actions[rows], torch.from_numpy(self._fresh[active]))
         uniform, normal, of_end = self._step_noise(active)
         self._z[rows], self._h[rows], self._c[rows], heads = self.imagination(
-            inputs, self._h[rows], self._c[rows], uniform, normal
+            inputs, self._h[rows], self._c[rows], uniform, normal, self.tau[rows]
         )
         rewards[active] = self._reward(heads)
         terminated[active] = self._done(heads, of_end)
@@ -176,3 +180,11 @@ class DreamWorld(Lanes):
         self._uniform[rows] = torch.rand(shape, generator=generator)
         self._normal[rows] = torch.randn(shape, generator=generator)
         self._of_end[rows] = torch.rand(self._BLOCK, generator=generator)
+
+
+def _for_each(tau: float | Sequence[float], lanes: int) -> Tensor:
+    """The temperature of each lane, (lanes,)."""
+    taus = torch.as_tensor(tau, dtype=torch.float64)
+    if taus.dim() and len(taus) != lanes:
+        raise ConfigError(f"tau has {len(taus)} values; it must have one for each of the {lanes} lanes")
+    return taus.expand(lanes).clone()

@@ -3,8 +3,6 @@
 What M is, `wmlib.mdnrnn` says; here is the same mathematics in another form, tested equal to it.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -39,12 +37,11 @@ class Imagination:
     tanh x is 2 sigmoid(2x) - 1. It copies the weights when it is made.
 
     Args:
-        tau: temperature, as in `sample_mixture`.
         dtype: in which the two matrix products are computed; all else is float32.
     """
 
-    def __init__(self, mdnrnn: MDNRNN, lanes: int, tau: float = 1.0, dtype: torch.dtype = torch.float32):
-        self.task, self.tau = mdnrnn.task, tau
+    def __init__(self, mdnrnn: MDNRNN, lanes: int, dtype: torch.dtype = torch.float32):
+        self.task = mdnrnn.task
         Z, K, H = self.task.z_size, self.task.mixtures, self.task.hidden_size
         lstm, head = mdnrnn.lstm, mdnrnn.head
         bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0)[:, None]
@@ -59,13 +56,20 @@ class Imagination:
         self.out = torch.empty(lanes, len(outputs), dtype=dtype)
 
     def __call__(
-        self, seen: Tensor, h: Tensor, c: Tensor, uniform: Tensor, normal: Tensor
+        self,
+        seen: Tensor,
+        h: Tensor,
+        c: Tensor,
+        uniform: Tensor,
+        normal: Tensor,
+        tau: Tensor | float = 1.0,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """From step t to t + 1.
 
         Args:
             seen: (N, ...) as `MDNRNN.inputs` gives them; N is at most `lanes`. h, c: (N, H).
             uniform, normal: (N, Z), the noise of this step.
+            tau: temperature, as in `sample_mixture`; one for each, (N,), or one for all.
 
         Returns:
             z (N, Z), h and c (N, H), and the outputs of the heads (N, 0 to 2): reward, logit of the end.
@@ -82,12 +86,13 @@ class Imagination:
         torch.mm(inputs[:, -H - 1 :], self.head, out=out)
         out = out.float()
         logits, mu, logsigma = out[:, : 3 * Z * K].view(-1, 3, K, Z).unbind(1)  # (N, K, Z) each
-        weights = ((logits - logits.amax(1, keepdim=True)) / self.tau).exp_()
+        tau = torch.as_tensor(tau, dtype=torch.float64)
+        weights = ((logits - logits.amax(1, keepdim=True)) / tau.float().view(-1, 1, 1)).exp_()
         cumulative = weights.cumsum(1)
         mark = uniform * cumulative[:, -1]
         z, sigma = mu[:, 0], logsigma[:, 0]
         for k in range(1, K):  # the last component whose predecessors' weights stay below the mark
             beyond = mark > cumulative[:, k - 1]
             z, sigma = torch.where(beyond, mu[:, k], z), torch.where(beyond, logsigma[:, k], sigma)
-        z = z + sigma.clamp(-7, 7).exp() * math.sqrt(self.tau) * normal
+        z = z + sigma.clamp(-7, 7).exp() * tau.sqrt().float().view(-1, 1) * normal
         return z, h, c, out[:, 3 * Z * K :]

@@ -63,6 +63,14 @@ def test_predictive_coordinates_find_what_lasts_however_small_it_is(controller):
     assert left.var() < 0.05 * wave.var()
 
 
+def test_where_c_sees_h_alone_z_has_no_say(task):
+    controller = Controller(task, ControllerConfig(inputs="h"))
+    seen = torch.randn(500, 288)
+    other = torch.cat([torch.randn(500, 32), seen[:, 32:]], 1)
+    bases = [SearchSpace.predictive(controller, torch.zeros(771), [x], 4).basis for x in (seen, other)]
+    assert bases[0].shape == (256, 4) and torch.equal(*bases)
+
+
 def test_predictive_coordinates_need_an_episode_long_enough(controller):
     with pytest.raises(ValueError, match="longer than 10 frames"):
         SearchSpace.predictive(controller, torch.zeros(controller.size), [torch.randn(9, 288)], 2)

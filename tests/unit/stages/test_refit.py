@@ -41,6 +41,15 @@ def test_what_the_new_numbers_do_not_hold_is_told(task):
     assert share < 0.3
 
 
+def test_a_c_that_sees_h_alone_is_carried_over_from_h_alone(task):
+    controller = Controller(task, ControllerConfig(inputs="h"))
+    params, seen = torch.randn(controller.size), torch.randn(4000, 288)
+    sees = torch.cat([torch.randn(4000, 32), seen[:, 32:]], 1)
+    carried, share = carried_over(controller, params, seen, sees)
+    assert share > 0.99
+    torch.testing.assert_close(carried, params, rtol=0.05, atol=0.05)
+
+
 def test_a_hidden_layer_is_refused(task):
     controller = Controller(task, ControllerConfig(hidden=4))
     with pytest.raises(ValueError, match="hidden layer"):

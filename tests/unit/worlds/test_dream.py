@@ -36,12 +36,30 @@ def test_dream_step_by_hand(mdnrnn, starts):
     world.imagination = heard = Overheard(world.imagination)
     action = script(1)[0, :1]
     after, reward, *_ = world.step(action)
-    ((_, _, _, uniform, normal),) = heard.given
+    ((_, _, _, uniform, normal, _),) = heard.given
     with torch.inference_mode():
         prediction, _ = mdnrnn(before[:, None, :32], action[:, None])
         expected = sample_mixture(prediction, uniform[:, None], normal[:, None], 0.7)[:, 0]
     torch.testing.assert_close(after[:, :32], expected, rtol=1e-4, atol=1e-5)
     assert reward[0] == pytest.approx(prediction.reward.item(), abs=1e-5)
+
+
+def test_each_lane_has_a_temperature_of_its_own_or_all_have_one(mdnrnn, starts):
+    taus, actions = [0.1, 1.0, 1.7], script(4)[:, :1]
+    together = DreamWorld(mdnrnn, starts, lanes=3, tau=taus)
+    together.reset(seed=[4, 4, 4])
+    alone = [DreamWorld(mdnrnn, starts, lanes=3, tau=tau) for tau in taus]
+    for world in alone:
+        world.reset(seed=[4, 4, 4])
+    together.stop(np.array([True, False, False]))  # a lane keeps its own when others are over
+    for action in actions:
+        mixed = together.step(action.expand(3, 3))[0]
+        plain = [world.step(action.expand(3, 3))[0] for world in alone]
+        for lane in (1, 2):
+            torch.testing.assert_close(mixed[lane], plain[lane][lane], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(mixed[1], mixed[2])
+    with pytest.raises(ConfigError, match="tau has 2 values; it must have one for each of the 3 lanes"):
+        DreamWorld(mdnrnn, starts, lanes=3, tau=[1.0, 1.3])
 
 
 def test_its_noise_is_even_and_normal_and_new_at_every_step(mdnrnn, starts):

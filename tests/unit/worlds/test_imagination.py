@@ -32,9 +32,9 @@ def test_imagination_is_m_and_a_draw_from_its_mixture(task, tau, dtype):
     seen = torch.randn(lanes, mdnrnn.lstm.input_size)
     h, c = torch.rand(lanes, task.hidden_size) - 0.5, torch.randn(lanes, task.hidden_size)
     uniform, normal = torch.rand(lanes, task.z_size), torch.randn(lanes, task.z_size)
-    imagine = Imagination(mdnrnn, lanes, tau, dtype)
+    imagine = Imagination(mdnrnn, lanes, dtype)
     imagine(torch.randn_like(seen), c, h, normal, uniform)  # buffers that hold another step
-    z, h_next, c_next, heads = imagine(seen, h, c, uniform, normal)
+    z, h_next, c_next, heads = imagine(seen, h, c, uniform, normal, tau)
 
     out, (_, c_expected) = mdnrnn.lstm(seen[:, None], (h[None], c[None]))
     prediction = mdnrnn.predict(out[:, 0])
