@@ -1,20 +1,30 @@
-"""What each part of the agent is worth: C evolved in the game without it, for as many frames.
+"""What each part of the agent is worth, and what a dream teaches: each without, at equal effort.
 
     python -m studies.ablations --out studies/results/ablations.json
 
-C begins at zero, and moves in the combinations that foretell best of what it sees. Its mean is scored on
-100 tracks of the exact game. Two rows need no search: the C that sees all, with its weights on h put to
-zero, or with z drawn by chance from what V holds possible.
+Parts: C is evolved in the game, without h, with a hidden layer, with an M that never learned. It begins
+at zero, and moves in the combinations that foretell best of what it sees. Two rows need no search: the C
+that sees all, with its weights on h put to zero, or with z drawn by chance from what V holds possible.
+Dreams: C learns in dreams alone that are plain, tempered, with dropout, or taught in rounds (see
+`studies.teaching`). All are scored on 100 tracks of the exact game.
+
+Parts take some two and a half hours on two slow cores, dreams some two: `--only` takes one of them. What
+the table holds of the same effort is not made again, and what was broken off goes on.
 """
 
 import argparse
+import dataclasses
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from studies.search import Effort, Table, scored, search
+from studies.search import Effort, scored, search
+from studies.table import Table, run
+from studies.teaching import LESSONS, teach
 from wmlib.agent import Agent, load_agent
 from wmlib.config import REPORTING_SEEDS, ControllerConfig, Coordinates, Machine, RealConfig
 from wmlib.controller import Controller
@@ -36,7 +46,7 @@ CONFIG = RealConfig(
     average=3,
     coordinates=Coordinates("predictive", 24),
 )
-ALL = "z and h"
+ALL, SILENT, DRAWN = "z and h", "its h put to zero", "its z drawn by chance"
 
 
 def without(part: str, agent: Agent, seed: int) -> Agent:
@@ -85,40 +95,55 @@ def with_its_h_silent(agent: Agent) -> Agent:
     return replace(agent, params=params)
 
 
-def looked_at_again(row: dict, agent: Agent, effort: Effort) -> list[dict]:
-    """The rows that need no search, of the C that sees all."""
+def looked_at_again(name: str, row: dict, agent: Agent, effort: Effort) -> dict:
+    """A row that needs no search, of the C that sees all."""
     agent = replace(without(ALL, agent, row["seed"]), params=torch.tensor(row["params"]))
     machine = Machine()
+    if name == SILENT:
+        with agent.real(effort.games, machine, CONFIG.horizon) as world:
+            return {**scored(world, with_its_h_silent(agent), effort), "frames": 0}
     lanes, workers = machine.lanes_for(effort.games), machine.worker_count
-    rows = []
-    with agent.real(effort.games, machine) as world:
-        rows.append({"name": "its h put to zero", **scored(world, with_its_h_silent(agent), effort)})
-    with SampledWorld(agent.vae, agent.mdnrnn, lanes, workers) as world:
-        rows.append({"name": "its z drawn by chance", **scored(world, agent, effort)})
-    return [{"seed": row["seed"], **each} for each in rows]
+    with SampledWorld(agent.vae, agent.mdnrnn, lanes, workers, CONFIG.horizon) as world:
+        return {**scored(world, agent, effort), "frames": 0}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--out", type=Path, required=True, help="the table, as JSON; what it holds is kept"
+def parts(agent: Agent, seeds: Sequence[int], effort: Effort, folder: Path, table: Table) -> None:
+    """The rows of C without a part of the agent."""
+    for seed, part in itertools.product(seeds, PARTS):
+        without_it = without(part, agent, seed)
+        table.make(part, seed, partial(search, part, seed, CONFIG, without_it, effort, folder))
+    for seed, name in itertools.product(seeds, (SILENT, DRAWN)):
+        table.make(name, seed, partial(looked_at_again, name, table.row(ALL, seed), agent, effort))
+
+
+def dreams(agent: Agent, seeds: Sequence[int], effort: Effort, folder: Path, table: Table) -> None:
+    """The rows of C that learned in dreams alone."""
+    for seed, (name, lesson) in itertools.product(seeds, LESSONS.items()):
+        table.make(name, seed, partial(teach, name, seed, lesson, agent, effort, folder))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.ablations",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--folder", type=Path, default=Path("runs/ablations"))
-    parser.add_argument("--agent", type=Path, default=REFERENCE / "carracing", help="whose V and M")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--frames", type=int, default=1_000_000, help="driven in each search")
-    parser.add_argument("--games", type=int, default=100, help="on which its mean is scored")
-    args = parser.parse_args()
-    agent, table = load_agent(args.agent), Table(args.out)
-    effort = Effort(args.frames, args.games, FIRST_SEED, "exact")
-    for seed, part in itertools.product(args.seeds, PARTS):
-        if not table.has(part, seed):
-            table.add(search(part, seed, CONFIG, without(part, agent, seed), effort, args.folder))
-    for row in [row for row in table.rows if row["name"] == ALL]:
-        if not table.has("its z drawn by chance", row["seed"]):
-            for more in looked_at_again(row, agent, effort):
-                table.add(more)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="the table, a JSON file")
+    add("--folder", type=Path, default=Path("runs/ablations"), help="where it works: %(default)s")
+    add("--agent", type=Path, default=REFERENCE / "carracing", help="whose V and M: the shipped ones")
+    add("--only", choices=("parts", "dreams"), help="one half of the table")
+    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="1 2 3")
+    add("--frames", type=int, default=300_000, help="driven in each search: %(default)s")
+    add("--games", type=int, default=100, help="for each score: %(default)s")
+    args = parser.parse_args(argv)
+    agent, effort = load_agent(args.agent), Effort(args.frames, args.games, FIRST_SEED, "exact")
+    table = Table(args.out, dataclasses.asdict(effort))
+    for half in (parts, dreams):
+        if args.only in (None, half.__name__):
+            half(agent, args.seeds, effort, args.folder, table)
+    print(table)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

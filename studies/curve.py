@@ -7,11 +7,12 @@ work (two cores each), and frames of the game, those of tests included.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from studies.table import keep, read, run
 from wmlib.data.episodes import EpisodeStore
 from wmlib.runtime.disk import ArtifactError
-from wmlib.runtime.files import save_json
 from wmlib.runtime.log import each_event
 
 PAPER = [
@@ -33,7 +34,8 @@ def curve(folder: Path) -> list[dict]:
         if not row.get("began") and last is not None:  # between two sittings nobody worked
             hours += (row["seconds"] - last) / 3600
         last = row["seconds"]
-        frames += row.get("frames", row.get("length", 0))  # of a generation, or of a recorded game
+        if "sigma" not in row or row["stage"] == "real":  # else those of a generation are dreamt
+            frames += row.get("frames", row.get("length", 0))
         if "real" in row:
             point = {"stage": row["stage"], "step": row["step"], "mean": row["real"]}
             points.append(
@@ -47,27 +49,35 @@ def passed(points: list[dict], mark: float) -> float | None:
     return next((point["hours"] for point in points if point["mean"] >= mark), None)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
-    parser.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
-    runs = {}
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.curve",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER", help="a run's name, and its folder")
+    parser.add_argument("--out", type=Path, required=True, help="where the points go, a JSON file")
+    args = parser.parse_args(argv)
+    if wrong := [pair for pair in args.runs if not all(pair.partition("="))]:
+        parser.error(f"{wrong[0]} must be NAME=FOLDER, as in laptop=runs/reference")
+    runs = read(args.out).get("runs", {})
     for pair in args.runs:
         name, _, folder = pair.partition("=")
         points = curve(Path(folder))
         if not points:
-            raise ArtifactError(f"{folder} holds no run with tests in the game")
+            raise ArtifactError(
+                f"{folder} holds no run with tests in the game; name the folder of one: --run-dir of "
+                "python -m wmlib run"
+            )
         runs[name] = {
             "points": points,
             "explorers": EpisodeStore(Path(folder) / "episodes").steps,
             "passed": {str(mark): passed(points, mark) for mark in MARKS},
         }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_json(args.out, {"runs": runs, "paper": PAPER})
-    for name, run in runs.items():
-        print(name, run["passed"], run["points"][-1])
+    keep(args.out, {"runs": runs, "paper": PAPER})
+    for name, told in runs.items():
+        print(name, told["passed"], told["points"][-1])
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,17 +6,21 @@
     python -m studies.questions basis          how many combinations of features tell what a driver does
 
 Each writes a part of studies/results/questions.json. Whether the search was starved, `studies.levers`
-and the curve of a longer run tell.
+and the curve of a longer run tell. On two slow cores endings and ranking take ten minutes and 50, the
+others some four each.
 """
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from studies.driving import AHEAD, Drive, drive_again, drives
+from studies.table import answer, run
 from wmlib.agent import Agent, load_agent
 from wmlib.config import FIDELITY_SEEDS, CollectConfig, Machine
 from wmlib.data.sequences import Sequences
@@ -24,7 +28,7 @@ from wmlib.evolution.cmaes import scores_in
 from wmlib.evolution.space import SearchSpace
 from wmlib.measure.diagnostics import linear_probe
 from wmlib.measure.evaluation import bootstrap_interval
-from wmlib.runtime.files import load_json, save_json
+from wmlib.runtime.files import as_json
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
 from wmlib.runtime.place import REFERENCE
@@ -57,6 +61,7 @@ def endings(agent: Agent, games: int) -> dict:
     return {
         "n": games,
         "first_seed": FIDELITY_SEEDS,
+        "frames": sum(seen.lengths),
         "mean": float(returns.mean()),
         "sd": float(returns.std(ddof=1)),
         "ci95": bootstrap_interval(returns),
@@ -93,9 +98,11 @@ def ranking(agent: Agent, games: int) -> dict:
     rng = np.random.default_rng(0)
     params = space.params(rng.standard_normal((games, space.size)) * 0.06)
     seeds = FIDELITY_SEEDS + 10_000 + np.arange(games)
-    with agent.real(96, Machine(), kind="sketch") as world:
+    with agent.real(games * games, Machine(), kind="sketch") as world:
         returns = scores_in(world, agent.controller)(params, seeds)
-    return {"candidates": games, "tracks": games, "sigma": 0.06} | reliability(returns)
+        frames = world.steps_played
+    asked = {"candidates": games, "tracks": games, "first_seed": int(seeds[0]), "sigma": 0.06}
+    return asked | {"frames": frames} | reliability(returns)
 
 
 def reliability(returns: np.ndarray) -> dict:
@@ -125,6 +132,7 @@ def eyes(agent: Agent, games: int) -> dict:
     explored = encode_store(agent.vae, store)
     return {
         "games": games,
+        "first_seed": FIDELITY_SEEDS,
         "driver": _seen(agent, driven, seeds),
         "explorers": _seen(agent, explored, np.array(store.seeds)),
     }
@@ -171,6 +179,8 @@ def basis(agent: Agent, games: int) -> dict:
     counts = [k for k in (4, 8, 16, 24, 32, 48, 64, 96, 128, 192) if k < inputs] + [inputs]
     return {
         "games": games,
+        "first_seed": FIDELITY_SEEDS,
+        "frames": sum(driven.lengths),
         "r2": {
             name: {
                 k: linear_probe((every @ space.basis[:, :k].numpy())[rows], raw[rows, i], 1e-6)
@@ -183,31 +193,31 @@ def basis(agent: Agent, games: int) -> dict:
 
 QUESTIONS = {
     "endings": (endings, 256),
-    "ranking": (ranking, 64),
+    "ranking": (ranking, 48),
     "eyes": (eyes, 48),
     "basis": (basis, 32),
 }
 """Each, and how many games it asks by default."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("question", choices=QUESTIONS)
-    parser.add_argument(
-        "--agent", type=Path, default=REFERENCE / "carracing", help="a folder of weights"
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.questions",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
-    parser.add_argument("--games", type=int, help="games (ranking: candidates, and tracks)")
-    parser.add_argument("--name", default="laptop", help="the agent's name in the results")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    args = parser.parse_args()
+    add = parser.add_argument
+    add("question", choices=QUESTIONS)
+    add("--agent", type=Path, default=REFERENCE / "carracing", help="a folder of weights: the shipped")
+    add("--games", type=int, help="by default 256, 48 (candidates, and as many tracks), 48 and 32")
+    add("--name", default="laptop", help="what the agent is called in the results: %(default)s")
+    add("--out", type=Path, default=RESULTS, help="where the answer is kept: %(default)s")
+    args = parser.parse_args(argv)
     ask, games = QUESTIONS[args.question]
-    answer = ask(load_agent(args.agent), args.games or games)
-    kept = load_json(args.out, "delete it") if args.out.exists() else {}
-    kept.setdefault(args.name, {})[args.question] = answer
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_json(args.out, kept)
-    print(answer)
+    agent = load_agent(args.agent)
+    found = answer(args.out, args.name, args.question, ask=partial(ask, agent, args.games or games))
+    print(as_json(found, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,7 +1,8 @@
-"""How many cores are ours: what affinity and a container's quota leave of the machine's."""
+"""Which cores, and how many are ours: what affinity and a container's quota leave of the machine's."""
 
 import math
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def core_count(groups: Path = Path("/proc/self/cgroup"), mounted: Path = Path("/
     else:
         count = os.cpu_count() or 1
     return max(1, min([count, *map(math.ceil, _quotas(groups, mounted))]))
+
+
+def processor() -> str:
+    """The processor's name where the system tells, else its kind."""
+    lines = (_text(Path("/proc/cpuinfo")) or "").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _quotas(groups: Path, mounted: Path) -> Iterator[float]:

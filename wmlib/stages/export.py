@@ -15,7 +15,7 @@ from wmlib.agent import load_agent
 from wmlib.config import EvaluateConfig, Machine, RunConfig, StageName, makers
 from wmlib.envs.games import GameKind
 from wmlib.measure.evaluation import Score, digest_of_agent, score_of
-from wmlib.runtime.cores import core_count
+from wmlib.runtime.cores import core_count, processor
 from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import load_json, load_tensors, save_json, save_tensors, sha256, signature
@@ -226,7 +226,7 @@ def _manifest(
         "config": config,
         "wall_seconds": wall_seconds(each_event(run)),
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": core_count(),
             "system": platform.system(),
             "python": platform.python_version(),
@@ -236,14 +236,6 @@ def _manifest(
         "scores": scores,
         "sha256": {name: sha256(out / name) for name in files},
     }
-
-
-def _processor() -> str:
-    """Its name where the system tells, else its kind."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def wall_seconds(events: Iterable[dict]) -> dict[str, float]:
