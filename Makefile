@@ -18,7 +18,7 @@ endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := $(PIP) --constraint constraints.txt
 
-.PHONY: help setup lock lab test storm bench play web reference doom temperature outputs look clean
+.PHONY: help setup lock lab test storm bench play web reference doom overnight temperature outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -81,6 +81,19 @@ DOOM := data/reference/takecover
 doom: setup      ## train the agent of Doom's TakeCover again, from nothing, and score it
 	$(BIN)/$(DOOM_RUN)
 	$(BIN)/python -m wmlib export --run-dir runs/takecover --episodes 500 --made-by "$(DOOM_RUN)"
+
+OVERNIGHT_CAR := python -m wmlib run --profile overnight --run-dir runs/overnight
+OVERNIGHT_DOOM := python -m wmlib run --task takecover --profile overnight --run-dir runs/overnight-doom
+# Seeds on which nothing was ever scored before: another block for each version of the weights.
+UNSEEN := --first-seed 2700000 --check --game exact
+
+overnight: setup ## train both agents again with more effort, at most 8 hours each, and score them
+	$(BIN)/$(OVERNIGHT_CAR)
+	$(BIN)/python -m wmlib export --run-dir runs/overnight --episodes 1024 --dream-episodes 100 $(UNSEEN) \
+	  --made-by "$(OVERNIGHT_CAR)"
+	$(BIN)/$(OVERNIGHT_DOOM)
+	$(BIN)/python -m wmlib export --run-dir runs/overnight-doom --episodes 500 $(UNSEEN) \
+	  --made-by "$(OVERNIGHT_DOOM)"
 
 temperature: setup ## Doom's C in dreams of five temperatures, and the car's in one that it can cheat
 	$(BIN)/python -m wmlib temperature --out runs/temperature

@@ -15,6 +15,7 @@ import torch
 from benchmarks.dreams import dream_rows, environment_rows, has_bfloat16, has_sb3
 from benchmarks.figure import draw
 from benchmarks.games import env_rows, evaluation_rows
+from benchmarks.gpu import gpu_name, gpu_rows
 from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
@@ -45,12 +46,15 @@ QUICK = Size(3, 100, 16, 80, 1024, 40, 9, 40)
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller, within three minutes")
+    parser.add_argument("--gpu", action="store_true", help="training and dreams on CUDA, beside the CPU")
     parser.add_argument("--only", nargs="+", metavar="NAME", help=", ".join(GROUPS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the ratios here (.png)")
     options = parser.parse_args(argv)
-    groups = options.only or list(GROUPS)
-    if unknown := set(groups) - set(GROUPS):
+    groups = options.only or (["gpu"] if options.gpu else list(GROUPS))
+    if options.gpu and (options.only or options.figure):
+        parser.error("--gpu measures its own rows, without a figure: leave --only and --figure out")
+    if not options.gpu and (unknown := set(groups) - set(GROUPS)):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(GROUPS)}")
     for path in (options.json, options.figure):
         if path and not path.parent.is_dir():
@@ -65,22 +69,29 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     size, began = QUICK if options.quick else FULL, time.monotonic()
     print(machine())
-    print(f"medians of {size.repeats}, ours and peer by turns\n")
-    print(f"{'name':<20}{'ours':>12}{'peer':>12}{'ratio':>8}  unit", flush=True)
+    if options.gpu:
+        gpu = gpu_name()
+        if gpu is None:
+            print("There is no GPU here that torch can use (CUDA): nothing was measured.")
+            return 2
+        print(gpu)
+    ours, peer = ("GPU", "CPU") if options.gpu else ("ours", "peer")
+    print(f"medians of {size.repeats}, {ours} and {peer} by turns\n")
+    print(f"{'name':<20}{ours:>12}{peer:>12}{'ratio':>8}  unit", flush=True)
     rows: list[Row] = []
     curves: Curves = {}
     for group in groups:
-        for row in GROUPS[group](agent, size, curves):
+        for row in (_gpu if group == "gpu" else GROUPS[group])(agent, size, curves):
             rows.append(row)
             numbers = f"{row.ours:>12,.0f}{row.peer:>12,.0f}{row.ratio:>8.2f}"
             print(f"{row.name:<20}{numbers}  {row.unit}  ({row.what})", flush=True)
-    if not has_envpool():
+    if not has_envpool() and not options.gpu:
         print(
             "\nWithout EnvPool: evaluation_envpool is left out. pip install envpool -c constraints.txt"
         )
-    if not has_bfloat16():
+    if not has_bfloat16() and not options.gpu:
         print("\nThis processor has no bfloat16: rows named _bf16 and _gemm are left out.")
-    if not has_sb3():
+    if not has_sb3() and not options.gpu:
         print(
             "\nWithout Stable-Baselines3: make_vec and make_vec_doom are left out. "
             "pip install stable-baselines3 -c constraints.txt"
@@ -121,6 +132,14 @@ def _train(agent, size: Size, curves: Curves) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         store = record_episodes(Path(folder), agent.task)
         yield from training_rows(store, agent.vae, agent.task, size.train_steps, size.repeats, curves)
+
+
+def _gpu(agent, size: Size, curves: Curves) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = record_episodes(Path(folder), agent.task)
+        agents = {"dream": agent, "dream_doom": load_agent(REFERENCE / "takecover")}
+        device = torch.device("cuda")
+        yield from gpu_rows(store, agents, size.train_steps, size.repeats, device)
 
 
 def _memory(agent, size: Size, curves: Curves) -> Iterator[Row]:

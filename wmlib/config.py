@@ -393,12 +393,16 @@ class IterateConfig(LearnOnConfig):
     """Whether M's odds of an end are put right by how often those games ended."""
     begin: Literal["first", "anywhere"] = "first"
     """Where the new dreams begin: at first frames of explorers' games, or anywhere in C's games."""
+    ends: float = 0.0
+    """Share of C's games in a batch of M's that is drawn among their ends, which are rare. (calibrate
+    then puts the odds right.)"""
     dream: DreamConfig = DreamConfig(start="previous")
     """How C learns in the new dream."""
 
     def __post_init__(self):
         super().__post_init__()
         check_room(self, ITERATE_SEEDS, REFIT_SEEDS)
+        check_range(self, 0.0, 1.0, "ends")
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def restore(model: torch.nn.Module, optimiser: torch.optim.Adam, job: Job) -> in
     )
     for name, parameter in model.named_parameters():
         optimiser.state[parameter] = {
-            "step": torch.tensor(float(about["step"])),
+            "step": torch.tensor(float(about["step"]), device=parameter.device),  # as fused Adam wants
             "exp_avg": _laid_out_like(parameter, tensors[f"exp_avg.{name}"]),
             "exp_avg_sq": _laid_out_like(parameter, tensors[f"exp_avg_sq.{name}"]),
         }
@@ -206,9 +206,20 @@ class Frames(Protocol):
         """Frames drawn by chance, (count, 64, 64, 3) uint8."""
 
 
-def train_vae(frames: Frames, task: Task, config: VAEConfig, job: Job, start: VAE | None = None) -> VAE:
-    """Train V on random frames, from random weights or on from `start`."""
-    device = best_device()
+def train_vae(
+    frames: Frames,
+    task: Task,
+    config: VAEConfig,
+    job: Job,
+    start: VAE | None = None,
+    device: torch.device | None = None,
+) -> VAE:
+    """Train V on random frames, from random weights or on from `start`.
+
+    Args:
+        device: where; by default on the best there is. V comes back to the CPU.
+    """
+    device = device or best_device()
     torch.manual_seed(job.seed_of("weights"))
     vae = VAE(task.z_size)
     if start is not None:
@@ -230,19 +241,30 @@ def train_vae(frames: Frames, task: Task, config: VAEConfig, job: Job, start: VA
 
 
 def train_mdnrnn(
-    data: Sequences | Blend, task: Task, config: MDNRNNConfig, job: Job, start: MDNRNN | None = None
+    data: Sequences | Blend,
+    task: Task,
+    config: MDNRNNConfig,
+    job: Job,
+    start: MDNRNN | None = None,
+    device: torch.device | None = None,
 ) -> MDNRNN:
     """Train M on random windows, with z sampled anew from V's posterior in every batch.
 
     From random weights, or on from `start`.
+
+    Args:
+        device: where; by default on the best there is. M comes back to the CPU.
     """
-    device = best_device()
+    device = device or best_device()
     torch.manual_seed(job.seed_of("weights"))
     mdnrnn = MDNRNN(task)
     if start is not None:
         mdnrnn.load_state_dict(start.state_dict())
     mdnrnn.done_positive_weight = config.done_positive_weight
     plan = _plan(config, "mdnrnn", job)
+    if device.type == "cuda":
+        # Whatever it is asked for, autocast gives cuDNN's LSTM float16, whose gradients would vanish.
+        plan = dataclasses.replace(plan, precision="float32")
     if config.reward_weight is None:  # rewards that are all the same can be foretold at any weight
         varied = float(data.rewards.double().var(correction=0))
         config = dataclasses.replace(config, reward_weight=min(1e6, 1 / varied) if varied else 1.0)

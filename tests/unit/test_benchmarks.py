@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import cluster, peers
+from benchmarks import cluster, gpu, peers
 from benchmarks.__main__ import main
 from benchmarks.dreams import has_bfloat16
 from benchmarks.games import population
 from benchmarks.measure import side_by_side
 from benchmarks.resolution import measure
 from wmlib.agent import load_agent
-from wmlib.config import MDNRNNConfig
+from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.mdnrnn import mdnrnn_loss
 from wmlib.runtime.files import REFERENCE
 from wmlib.vae import vae_loss
@@ -173,3 +173,28 @@ def test_the_page_of_more_machines_has_the_tables_of_what_was_measured():
     assert cluster.with_tables(page, found) == page
     assert re.findall(r"^\| (\S+) \| .* days", page, re.MULTILINE) == ["cores"]
     assert len(re.findall(r"^\| (?:256|1,024) \|", page, re.MULTILINE)) == 2
+
+
+def test_without_a_gpu_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["--gpu"]) == 2
+    assert (
+        "There is no GPU here that torch can use (CUDA): nothing was measured."
+        in capsys.readouterr().out
+    )
+
+
+def test_what_is_measured_on_a_gpu(agent, store, monkeypatch):
+    """With the CPU in the place of both: each row is there, and counts what it did."""
+    monkeypatch.setattr(gpu, "LANES", (8,))
+    monkeypatch.setattr(gpu, "side_by_side", lambda name, *_: (name, _[2](), _[3]()))
+    monkeypatch.setattr(gpu, "VAEConfig", lambda steps: VAEConfig(steps=1, batch_size=4))
+    monkeypatch.setattr(
+        gpu, "MDNRNNConfig", lambda steps: MDNRNNConfig(steps=1, batch_size=2, sequence_length=8)
+    )
+    doom = load_agent(REFERENCE / "takecover")
+    rows = list(gpu.gpu_rows(store, {"dream": agent, "dream_doom": doom}, 1, 1, torch.device("cpu")))
+    assert rows == [
+        ("train_v_gpu", 4, 4), ("train_m_gpu", 16, 16), ("dream_gpu_8", 400, 400),
+        ("dream_doom_gpu_8", 400, 400),
+    ]  # fmt: skip

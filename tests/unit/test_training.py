@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from benchmarks.training import STAGES, lay_out, peak
+from wmlib import training
 from wmlib.cli import run_options
 from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.data.episodes import BothWays
 from wmlib.data.sequences import Sequences
+from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import load_tensors
@@ -417,3 +419,28 @@ def episodes(tmp_path_factory):
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_takes_2_gb(episodes, stage):
     assert peak(stage, "mapped", episodes) < 2000
+
+
+# On a GPU, as far as that can be tested without one
+
+
+def test_adams_steps_come_back_to_where_the_weights_are(tmp_path):
+    tiny_fit(tmp_path / "fit.safetensors")
+    model = torch.nn.Linear(4, 1, device="meta")  # any other device than that of the checkpoint
+    adam = torch.optim.Adam(model.parameters())
+    job = Job("fit", path=tmp_path / "fit.safetensors", digest="a")
+    assert restore(model, adam, job) == 20
+    for state in adam.state.values():
+        assert {value.device.type for value in state.values()} == {"meta"}
+        assert state["step"].dtype == torch.float32  # fused Adam takes no other
+
+
+def test_on_cuda_m_learns_in_float32(monkeypatch, task):
+    plans = []
+    monkeypatch.setattr(MDNRNN, "to", lambda self, *_, **__: self)
+    monkeypatch.setattr(training, "fit", lambda model, loss, plan, job: plans.append(plan))
+    data = Sequences(*torch.zeros(2, 9, 32), torch.zeros(8, 3), torch.zeros(8), torch.zeros(8), [8])
+    for device in ("cuda", "cpu"):
+        config = MDNRNNConfig(precision="bfloat16")
+        train_mdnrnn(data, task, config, Job("mdnrnn"), device=torch.device(device))
+    assert [plan.precision for plan in plans] == ["float32", "bfloat16"]

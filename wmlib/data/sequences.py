@@ -69,19 +69,32 @@ class Sequences:
         lengths = [self.lengths[e] for e in picked]
         return Sequences(self.mu[frames], self.logvar[frames], *by_step, lengths)
 
-    def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(
+        self, rng: np.random.Generator, count: int, length: int, ends: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Where `count` random windows lie: frame numbers (count, length + 1), steps and mask.
 
         A window as long as its episode begins where that begins, as memory does in games and in dreams.
         A shorter one may begin anywhere up to half a length before the episode's end; what hangs over
         the end is masked. So the rare ends of games are met about as often as other steps, each end as
         often as any other, whether its game was short or long.
+
+        Args:
+            ends: share of the windows that are drawn among those which hold the end of a game that
+                ended by itself; others may hold one too. Where no game did, it has no say.
         """
         lengths = np.array(self.lengths)
         last_start = np.where(lengths <= length, 1, lengths - length // 2)
         weight = np.maximum(last_start, length - length // 2)  # windows that hold the last step
         episode = rng.choice(len(lengths), size=count, p=weight / weight.sum())
         start = (rng.random(count) * last_start[episode]).astype(int)
+        if wanted := round(count * ends):
+            last = torch.tensor(self.lengths).cumsum(0) - 1
+            if len(ended := np.flatnonzero(self.dones[last] > 0.5)):
+                episode[:wanted] = rng.choice(ended, wanted)
+                first = np.maximum(lengths - length, 0)[episode[:wanted]]
+                room = last_start[episode[:wanted]] - first
+                start[:wanted] = first + (rng.random(wanted) * room).astype(int)
         first_step = np.concatenate([[0], np.cumsum(lengths)])[episode]
         offset = start[:, None] + np.arange(length + 1)  # (count, length + 1)
         inside = offset < lengths[episode][:, None]
@@ -94,7 +107,8 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Blend:
-    """Two sets of sequences, of which the second makes up a fixed `share` of every batch.
+    """Two sets of sequences, of which the second makes up a fixed `share` of every batch; and so much of
+    that share, `ends`, are windows that hold an end (see `Sequences.batch`).
 
     It has what `train_mdnrnn` asks of its data.
     """
@@ -102,6 +116,7 @@ class Blend:
     first: Sequences
     second: Sequences
     share: float
+    ends: float = 0.0
 
     def __post_init__(self):
         for name in ("mu", "logvar", "actions", "rewards", "dones"):
@@ -111,7 +126,7 @@ class Blend:
     def batch(self, rng: np.random.Generator, count: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
         of_second = round(count * self.share)
         frames, steps, mask = self.first.batch(rng, count - of_second, length)
-        more_frames, more_steps, more_mask = self.second.batch(rng, of_second, length)
+        more_frames, more_steps, more_mask = self.second.batch(rng, of_second, length, self.ends)
         return (
             torch.cat([frames, more_frames + len(self.first.mu)]),
             torch.cat([steps, more_steps + len(self.first.actions)]),

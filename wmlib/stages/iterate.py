@@ -44,6 +44,7 @@ def learn_on(
     machine: Machine,
     job: Job,
     first_seed: int = ITERATE_SEEDS,
+    ends: float = 0.0,
 ) -> tuple[Agent, Sequences]:
     """Record the agent's games, and train its V and M on.
 
@@ -51,7 +52,8 @@ def learn_on(
     another way to train M needs no new games and no new V.
 
     Args:
-        explored: the explorers' episodes. first_seed: of the agent's games.
+        explored: the explorers' episodes. first_seed: of the agent's games. ends: share of these in a
+            batch of M's that is drawn among their ends.
         job: its digest is of all that the agent depends on.
 
     Returns:
@@ -72,8 +74,10 @@ def learn_on(
         )
         for name, store in zip(("explored", "games"), stores, strict=True)
     ]
-    learning = job.part("mdnrnn", keep="mdnrnn.safetensors", of=(*seen_by, config.mdnrnn))
-    mdnrnn = train_mdnrnn(Blend(*parts, config.share), task, config.mdnrnn, learning, agent.mdnrnn)
+    taught = (*seen_by, config.mdnrnn, *([ends] if ends else []))
+    learning = job.part("mdnrnn", keep="mdnrnn.safetensors", of=taught)
+    data = Blend(*parts, config.share, ends)
+    mdnrnn = train_mdnrnn(data, task, config.mdnrnn, learning, agent.mdnrnn)
     return replace(agent, vae=vae, mdnrnn=mdnrnn), parts[1]
 
 

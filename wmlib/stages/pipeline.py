@@ -122,7 +122,7 @@ class Pipeline:
         self._check_backend()
 
         def work() -> None:
-            better, games = learn_on(config, agent, store, self.config.machine, job)
+            better, games = learn_on(config, agent, store, self.config.machine, job, ends=config.ends)
             better = dataclasses.replace(better, starts=files.starts(better.vae))
             if config.calibrate:
                 calibrate(better.mdnrnn, games)

@@ -34,7 +34,7 @@ class Imagination:
 
     It computes what `MDNRNN` and `sample_mixture` do, laid out for speed: biases are one more row of the
     weights, a component's numbers for all of z lie side by side, buffers serve again, and
-    tanh x is 2 sigmoid(2x) - 1. It copies the weights when it is made.
+    tanh x is 2 sigmoid(2x) - 1. It copies the weights when it is made, and computes where they are.
 
     Args:
         dtype: in which the two matrix products are computed; all else is float32.
@@ -51,9 +51,10 @@ class Imagination:
         outputs = torch.arange(len(head.weight))
         outputs[: 3 * Z * K] = outputs[: 3 * Z * K].view(3, Z, K).transpose(1, 2).flatten()
         self.head = torch.cat([head.weight, head.bias[:, None]], 1).detach()[outputs].T.to(dtype)
-        self.inputs = torch.ones(lanes, len(self.weight), dtype=dtype)  # the last is the bias's 1
-        self.gates = torch.empty(lanes, 4 * H, dtype=dtype)
-        self.out = torch.empty(lanes, len(outputs), dtype=dtype)
+        where = {"dtype": dtype, "device": self.weight.device}
+        self.inputs = torch.ones(lanes, len(self.weight), **where)  # the last is the bias's 1
+        self.gates = torch.empty(lanes, 4 * H, **where)
+        self.out = torch.empty(lanes, len(outputs), **where)
 
     def __call__(
         self,
@@ -86,7 +87,7 @@ class Imagination:
         torch.mm(inputs[:, -H - 1 :], self.head, out=out)
         out = out.float()
         logits, mu, logsigma = out[:, : 3 * Z * K].view(-1, 3, K, Z).unbind(1)  # (N, K, Z) each
-        tau = torch.as_tensor(tau, dtype=torch.float64)
+        tau = torch.as_tensor(tau, dtype=torch.float64, device=out.device)
         weights = ((logits - logits.amax(1, keepdim=True)) / tau.float().view(-1, 1, 1)).exp_()
         cumulative = weights.cumsum(1)
         mark = uniform * cumulative[:, -1]

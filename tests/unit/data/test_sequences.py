@@ -42,6 +42,29 @@ def test_the_last_step_is_met_about_as_often_as_others_however_short_the_game():
     assert (ends > 0.4 * inner).all() and (ends < 0.6 * inner).all()
 
 
+def test_so_many_windows_hold_an_end_as_are_asked_for():
+    lengths = [300, 40, 300, 300]
+    data = sequences(lengths)  # the first game ended by itself, the others were cut
+    data.dones[lengths[0] + lengths[1] - 1] = 1  # and the second
+    rng, plain = np.random.default_rng(0), np.random.default_rng(0)
+    frames, steps, mask = data.batch(rng, 1000, 60, ends=0.5)
+    met = (data.dones[steps] * mask).sum(1)
+    assert (met[:500] == 1).all() and met[500:].mean() < 0.2
+    of_games = torch.bincount(data.mu[frames[:500, 0], 0].long())
+    assert len(of_games) == 2 and (of_games > 200).all()
+    at = (data.dones[steps] * mask)[:500].argmax(1)
+    assert at[of_games.argmin() :].max() == 59 and len(set(at.tolist())) > 20  # early and late in them
+    none = data.batch(np.random.default_rng(0), 100, 60)
+    for mine, theirs in zip(data.batch(plain, 100, 60, ends=0.0), none, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_where_no_game_ended_there_is_no_end_to_draw():
+    data = data_of([20, 30])
+    one, other = (data.batch(np.random.default_rng(0), 9, 5, ends) for ends in (0.0, 1.0))
+    assert all(map(torch.equal, one, other))
+
+
 def data_of(lengths, fill=0.0):
     frames, steps = sum(lengths) + len(lengths), sum(lengths)
     torch.manual_seed(int(fill))
@@ -58,6 +81,14 @@ def test_a_blend_draws_its_share_from_each():
     assert of_second.tolist() == [False] * 7 + [True] * 3
     assert torch.equal(blend.actions[steps].mean((1, 2)) > 50, of_second)
     assert mask.shape == (10, 5)
+
+
+def test_ends_are_drawn_from_the_second_alone():
+    first, second = sequences([50]), sequences([300, 300])
+    blend = Blend(first, second, share=0.5, ends=1.0)
+    frames, steps, mask = blend.batch(np.random.default_rng(0), 10, 20)
+    assert ((blend.dones[steps] * mask).sum(1)[5:] == 1).all()
+    assert (frames[5:] >= len(first.mu)).all()
 
 
 def test_joined_sequences_keep_their_episodes():

@@ -1,5 +1,6 @@
 """Doom's TakeCover: the paper's numbers, its mirror image, who plays it blindly, and a whole run."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -32,6 +33,15 @@ def test_the_papers_numbers(task):
     cut_at = (paper.collect, paper.dream, paper.dream.validation, paper.evaluate, task)
     assert {each.horizon for each in cut_at} == {2100}  # a minute of 35 tics a second
     assert (task.z_size, task.hidden_size, task.mixtures, task.feature_size) == (64, 512, 5, 1088)
+
+
+def test_overnight_is_laptop_with_a_longer_and_later_second_dream():
+    plain, long = find_profile("laptop", "takecover"), find_profile("overnight", "takecover")
+    assert dataclasses.replace(long, iterate=plain.iterate) == plain
+    assert long.iterate.begin == "anywhere" and long.iterate.calibrate and long.iterate.ends > 0
+    assert long.iterate.dream.validation.episodes == 256
+    assert long.iterate.dream.generations % long.iterate.dream.validation.every == 0
+    assert long.machine.backend == "exact"  # no look-alike, nothing to install
 
 
 def test_the_game_is_the_one_whose_chance_is_the_papers(task):

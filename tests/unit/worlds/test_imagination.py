@@ -70,3 +70,13 @@ def test_they_keep_the_weights_that_m_had_when_they_were_made(mdnrnn):
             parameter += 1.0
     assert torch.equal(step(seen, h, c)[0], stepped)
     assert torch.equal(imagine(seen, h, c, *noise)[0], imagined)
+
+
+def test_it_computes_where_its_weights_are(mdnrnn, task):
+    imagination = Imagination(mdnrnn.to("meta"), lanes=4)  # which knows shapes and devices alone
+    seen, h = torch.zeros(3, 35, device="meta"), torch.zeros(3, 256, device="meta")
+    noise = torch.zeros(2, 3, 32, device="meta")
+    for tau in (1.0, torch.ones(3, device="meta")):
+        z, h, c, heads = imagination(seen, h, h, *noise, tau)
+        assert {x.device.type for x in (z, h, c, heads)} == {"meta"}
+        assert z.shape == (3, 32) and heads.shape == (3, 2)
