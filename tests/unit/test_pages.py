@@ -13,7 +13,7 @@ PAGES = [
     for name in (
         "README.md", "CONTRIBUTING.md", "data/README.md", "data/reference/README.md",
         "benchmarks/README.md", "tests/faults/README.md", "docs/environment.md", "docs/cluster.md",
-        "web/README.md",
+        "docs/results.md", "web/README.md",
     )
 ]  # fmt: skip
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,7 +1,9 @@
 """The studies run, go on where they were broken off, and say what they measure."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from wmlib.runtime.files import REFERENCE, load_json
 from wmlib.runtime.log import RunLog
 from wmlib.worlds.record import record
 
+ROOT = Path(__file__).parents[2]
 TINY = RealConfig(
     population=4, episodes=1, horizon=24, average=2, coordinates=Coordinates("predictive", 4)
 )
@@ -385,3 +388,13 @@ def test_help_tells_what_a_study_does(study, capsys):
     assert f"python -m {study.__name__}" in text
     lines = [line for line in text.splitlines() if len(line) > 120]
     assert not lines
+
+
+def test_the_page_of_results_names_studies_that_are_there():
+    page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    named = re.findall(r"python -m studies\.(\w+)([^`|]*)", page)
+    every = {"ablations", "curve", "dreaming", "dreams", "levers", "questions"}
+    assert {name for name, _ in named} == every
+    for name, options in named:
+        source = (ROOT / "studies" / f"{name}.py").read_text(encoding="utf-8")
+        assert all(f'"{option}"' in source for option in re.findall(r"--[a-z]+", options))

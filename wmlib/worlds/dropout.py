@@ -1,4 +1,4 @@
-"""Dreams in which part of what M knows is missing (after Wong et al., 2022, *Dropout's Dream Land*)."""
+"""Dreams in which part of what M knows is missing (after Wellmer and Kwok, 2021, arXiv:2109.08342)."""
 
 from collections.abc import Sequence
 
