@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 
 from benchmarks.measure import Row, side_by_side
+from benchmarks.training import CPU
 from wmlib.agent import Agent
 from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.data import EpisodeStore
@@ -20,7 +21,6 @@ from wmlib.worlds.imagination import Imagination
 
 LANES = (1024, 16_384)
 """Dreams at once: a generation of the course's, and what a GPU is for."""
-CPU = torch.device("cpu")
 
 
 def gpu_name() -> str | None:

@@ -29,6 +29,8 @@ from wmlib.worlds import DreamWorld, play
 
 Curves = dict[str, dict[str, list[float]]]
 """Loss of each batch: training -> who -> values."""
+CPU = torch.device("cpu")
+"""Where peers train, and so we do here, whatever else there is."""
 
 
 def record_episodes(folder: Path, task: Task) -> EpisodeStore:
@@ -48,12 +50,12 @@ def training_rows(
     m = MDNRNNConfig(steps=max(12, steps // 3), anneal=False, batch_size=100, sequence_length=200)
     pairs = {
         "train_v": (
-            lambda log: train_vae(store, task, v, Job("vae", 1, log)),
+            lambda log: train_vae(store, task, v, Job("vae", 1, log), device=CPU),
             lambda: plain_vae(store, task, v, 1),
             v.steps * v.batch_size,
         ),
         "train_m": (
-            lambda log: train_mdnrnn(data, task, m, Job("mdnrnn", 1, log)),
+            lambda log: train_mdnrnn(data, task, m, Job("mdnrnn", 1, log), device=CPU),
             lambda: plain_mdnrnn(data, task, m, 1),
             m.steps * m.batch_size * m.sequence_length,
         ),
@@ -133,9 +135,11 @@ def dream_from(store: EpisodeStore, vae: VAE, task: Task) -> None:
 
 
 STAGES: dict[str, Callable[[EpisodeStore, VAE, Task], object]] = {
-    "vae": lambda store, vae, task: train_vae(store, task, VAEConfig(steps=20), Job("vae")),
+    "vae": lambda store, vae, task: train_vae(
+        store, task, VAEConfig(steps=20), Job("vae"), device=CPU
+    ),
     "mdnrnn": lambda store, vae, task: train_mdnrnn(
-        encode_store(vae, store), task, MDNRNNConfig(steps=5), Job("mdnrnn")
+        encode_store(vae, store), task, MDNRNNConfig(steps=5), Job("mdnrnn"), device=CPU
     ),
     "dream": dream_from,
 }  # fmt: skip

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from wmlib.runtime.cores import core_count
+from wmlib.runtime.cores import core_count, processor
 
 
 @pytest.fixture
@@ -70,3 +70,8 @@ def test_a_quota_of_version_1(machine, count, quota, expected):
     files = {"cpu__job__cpu-cfs_quota_us": quota, "cpu__job__cpu-cfs_period_us": "100000\n"}
     groups = "5:memory:/elsewhere\n4:cpu,cpuacct:/job\n0::/\n"
     assert count(groups, **files) == expected
+
+
+def test_the_processor_has_a_name():
+    name = processor()
+    assert name and name == name.strip()

@@ -32,6 +32,15 @@ def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(monkeypatch, a
     assert dream_dtype("float32") is torch.float32 and dream_dtype("bfloat16") is torch.bfloat16
 
 
+def test_a_gpu_that_emulates_bfloat16_is_not_asked_for_it(monkeypatch):
+    """As cards older than Ampere do."""
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
+    assert not uses_bfloat16("auto", torch.device("cuda"))
+    assert uses_bfloat16("bfloat16", torch.device("cuda"))
+
+
 def test_one_thread_is_for_a_while_even_if_the_work_fails():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
