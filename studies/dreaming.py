@@ -273,7 +273,11 @@ def shared_among(worlds: Sequence[DreamWorld], agent: Agent) -> Evaluate:
 
 
 def taught(name: str, lever: Lever, ground: Ground, effort: Effort, folder: Path) -> dict:
-    """The row of a lever: C's score in the game after it has learned in the dream."""
+    """The row of a lever: C's score in the game after it has learned in the dream.
+
+    wall_seconds is what the lever took, without the ground on which all of its seed stand. frames is
+    what C's learning took of the game, that ground's included.
+    """
     subject, seed = ground.subject, ground.seed
     search = replace(subject.search, **lever.dream)
     agents = [dreamer(ground, lever, number) for number in range(lever.models)]

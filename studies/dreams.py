@@ -43,11 +43,19 @@ ROADS = 0.15
 
 
 def holds_for(agent: Agent, games: Sequences, painter: bool, horizon: int = 200) -> int:
-    """Frames after which a dream under the recorded actions is as far from the game as a picture that
-    stands still."""
+    """Frames until a dream under the recorded actions is farther from the game than a picture that
+    stands still.
+
+    At its very beginning it may be farther: little has moved then, and z is drawn by chance. What
+    counts is the end of the time in which it is nearer; 0 if it never is.
+    """
     dream, still = open_loop_drift(agent.mdnrnn, games, horizon, painter=agent.vae if painter else None)
-    farther = np.flatnonzero(dream > still)
-    return int(farther[0]) if len(farther) else horizon
+    nearer = dream <= still
+    if not nearer.any():
+        return 0
+    first = int(nearer.argmax())
+    farther = np.flatnonzero(~nearer[first:])
+    return first + int(farther[0]) if len(farther) else horizon
 
 
 def road_share(frames: np.ndarray) -> np.ndarray:

@@ -424,6 +424,7 @@ def test_no_stage_takes_2_gb(episodes, stage):
 # On a GPU, as far as that can be tested without one
 
 
+@pytest.mark.filterwarnings("ignore:.*is a no-op")
 def test_adams_steps_come_back_to_where_the_weights_are(tmp_path):
     tiny_fit(tmp_path / "fit.safetensors")
     model = torch.nn.Linear(4, 1, device="meta")  # any other device than that of the checkpoint
