@@ -30,7 +30,7 @@ from wmlib.runtime.log import RunLog
 from wmlib.worlds import real
 from wmlib.worlds.record import record
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TINY = RealConfig(
     population=4, episodes=1, horizon=24, average=2, coordinates=Coordinates("predictive", 4)
 )
