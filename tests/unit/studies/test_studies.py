@@ -282,17 +282,14 @@ def test_the_table_of_dreams_of_the_car(tmp_path, monkeypatch):
 
 
 def test_doom_begins_late_and_is_calibrated(tmp_path, doom):
-    subject = small(dreaming.DOOM)
+    subject, before = small(dreaming.DOOM), doom.mdnrnn.done_positive_weight
     ground = dreaming.Ground(subject, doom, 1, tmp_path)
     late = dreaming.dreamer(ground, dreaming.Lever(margin=0, calibrated=True))
     assert late.starts.h.abs().sum() > 0 and not late.params.any()
     assert ground.games.dones.sum() == 8
-    assert late.mdnrnn.done_positive_weight != doom.mdnrnn.done_positive_weight
+    assert late.mdnrnn.done_positive_weight != before
     assert dreaming.dreamer(ground, dreaming.Lever()).starts is doom.starts
-    assert (
-        doom.mdnrnn.done_positive_weight
-        == load_agent(REFERENCE / "takecover").mdnrnn.done_positive_weight
-    )
+    assert doom.mdnrnn.done_positive_weight == before  # others stand on it too
     row = dreaming.taught(
         "late", dreaming.Lever(margin=0), ground, search.Effort(0, 2, kind="exact"), tmp_path
     )
