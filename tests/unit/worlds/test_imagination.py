@@ -70,3 +70,15 @@ def test_they_keep_the_weights_that_m_had_when_they_were_made(mdnrnn):
             parameter += 1.0
     assert torch.equal(step(seen, h, c)[0], stepped)
     assert torch.equal(imagine(seen, h, c, *noise)[0], imagined)
+
+
+@pytest.mark.parametrize("name", ["carracing", "takecover"])
+def test_a_product_into_rows_that_begin_at_64_bytes_has_the_same_bits(name):
+    """Dreams hang on its last bits: where this fails, `Imagination` must leave `out` narrow."""
+    task = find_task(name)
+    imagine = Imagination(MDNRNN(task), 1024)
+    assert imagine.out.stride(0) % 16 == 0 and imagine.out.shape[1] % 16
+    for lanes in (1024, 777, 31, 1):
+        h = torch.randn(lanes, len(imagine.weight))[:, -task.hidden_size - 1 :]
+        out = torch.mm(h, imagine.head, out=imagine.out[:lanes])
+        assert torch.equal(out, torch.mm(h, imagine.head))
