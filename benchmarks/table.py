@@ -1,7 +1,10 @@
-"""python -m benchmarks: ours beside its peers. One table, one figure, one JSON file."""
+"""Ours beside its peers: one table, one figure, one JSON file. `python -m benchmarks` prints and writes
+them."""
 
 import argparse
 import importlib.util
+import json
+import os
 import platform
 import sys
 import tempfile
@@ -19,9 +22,14 @@ from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
 from wmlib.runtime.cores import core_count
+from wmlib.runtime.device import processor_kind
 from wmlib.runtime.disk import ArtifactError, ensure_writable, whole_file
 from wmlib.runtime.files import REFERENCE, save_json
-from wmlib.runtime.streams import forgiving_streams
+
+HERE = Path(__file__).parent
+PAGE = HERE / "README.md"
+RESULTS = {"avx512_bf16": "results.json", "avx2": "results-avx2.json"}
+"""Where `make bench` keeps what it measured, by the kind of processor."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,13 @@ class Size:
     dreams: int
     dream_horizon: int
     train_steps: int
+    sequence_length: int
     memory_episodes: int
+    memory_steps: int
 
 
-FULL = Size(5, 300, 16, 250, 1024, 200, 60, 300)
-QUICK = Size(3, 100, 16, 80, 1024, 40, 9, 40)
+FULL = Size(5, 300, 16, 250, 1024, 200, 60, 200, 300, 20)
+QUICK = Size(3, 60, 8, 60, 1024, 12, 4, 60, 10, 4)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,7 +58,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help=", ".join(GROUPS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--figure", type=Path, metavar="FILE", help="draw the ratios here (.png)")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help=f"write {', '.join(RESULTS.values())}: by the processor's kind",
+    )
     options = parser.parse_args(argv)
+    if options.keep:
+        if options.quick or options.only:
+            parser.error("--keep keeps a whole measurement: leave --quick and --only away")
+        options.json = HERE / RESULTS[processor_kind()]
+        options.figure = options.json.with_suffix(".png")
     groups = options.only or list(GROUPS)
     if unknown := set(groups) - set(GROUPS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(GROUPS)}")
@@ -87,11 +107,29 @@ def main(argv: list[str] | None = None) -> int:
         )
     print(f"\n{time.monotonic() - began:.0f} s in all")
     if options.json:
-        save_json(options.json, [asdict(row) for row in rows])
+        save_json(options.json, {"machine": machine(), "rows": [asdict(row) for row in rows]})
     if options.figure:
         with whole_file(options.figure) as temporary:
             draw(rows, curves).savefig(temporary, format=options.figure.suffix.lstrip(".") or None)
+    if options.keep:
+        PAGE.write_text(with_part(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
+
+
+def with_part(page: str) -> str:
+    """The page, with what was measured on a processor that has AVX2 alone, if it was."""
+    path = HERE / RESULTS["avx2"]
+    if not path.exists():
+        return page
+    found = json.loads(path.read_text(encoding="utf-8"))
+    lines = [f"Measured on: {found['machine']}.", ""]
+    lines += ["| ours; the peer | ours | peer | unit | ratio |", "|---|---|---|---|---|"]
+    for row in found["rows"]:
+        numbers = f"{row['ours']:,.0f} | {row['peer']:,.0f} | {row['unit']} | **{row['ratio']:.2f}×**"
+        lines.append(f"| `{row['name']}`: {row['what']} | {numbers} |")
+    begin, end = "<!-- results-avx2.json -->\n", "<!-- end -->"
+    before, rest = page.split(begin)
+    return before + begin + "\n".join(lines) + "\n" + end + rest.partition(end)[2]
 
 
 def has_envpool() -> bool:
@@ -120,11 +158,14 @@ def _make_vec(agent, size: Size, curves: Curves) -> Iterator[Row]:
 def _train(agent, size: Size, curves: Curves) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         store = record_episodes(Path(folder), agent.task)
-        yield from training_rows(store, agent.vae, agent.task, size.train_steps, size.repeats, curves)
+        length = size.sequence_length
+        yield from training_rows(
+            store, agent.vae, agent.task, size.train_steps, length, size.repeats, curves
+        )
 
 
 def _memory(agent, size: Size, curves: Curves) -> Iterator[Row]:
-    return memory_rows(size.memory_episodes)
+    return memory_rows(size.memory_episodes, size.memory_steps)
 
 
 GROUPS = {
@@ -145,13 +186,11 @@ def machine() -> str:
             elif key.strip() == "flags":
                 flags = set(value.split())
     known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+    held = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
+    processor += held and f" held to {held}"
     return (
         f"{processor}, {core_count()} cores ({' '.join(known) or 'flags unknown'}); "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, a peer's process 1; "
         f"Python {platform.python_version()}"
     )
-
-
-if __name__ == "__main__":
-    with forgiving_streams():
-        sys.exit(main())

@@ -111,6 +111,15 @@ def test_missing_and_other_releases(installed):
     assert other.remedy and not other.broken
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(7.34, "7.3 seconds"), (119, "120 seconds"), (130, "2.2 minutes"), (1570, "26 minutes"),
+     (7300, "2 hours"), (86400 * 123, "120 days")],
+)  # fmt: skip
+def test_times_are_told_in_round_words(seconds, said):
+    assert doctor.about(seconds) == said
+
+
 def test_little_disk_is_warned_of(tmp_path):
     assert "make room" in doctor.disk_finding(tmp_path, free_bytes=2**30).remedy
     assert not doctor.disk_finding(tmp_path, free_bytes=2**40).remedy
