@@ -198,7 +198,7 @@ def seconds_for(work: Work, costs: Mapping[str, float]) -> float:
 
 
 def costs_here(
-    agent: Agent, games: Sequence[str] = ("exact",), moment: float = 0.25
+    agent: Agent, games: Sequence[str], moment: float, known: Mapping[str, float] | None = None
 ) -> dict[str, float]:
     """Seconds that a unit of each kind of work takes on this machine, on all cores that are ours.
 
@@ -209,7 +209,7 @@ def costs_here(
     task, cores, costs = agent.task, core_count(), dict(known or {})
     for kind in games:
         begin, frame = _game_costs(task, kind, moment)
-        costs |= {"begin": begin / cores, kind: frame / cores}
+        costs = {"begin": begin / cores} | costs | {kind: frame / cores}
     costs["see"] = _each(_seeing(agent), moment) / CHUNK
     if "vae" not in costs:
         costs["vae"] = _each(_vae_step(task), moment) / 100
