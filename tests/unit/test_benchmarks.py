@@ -140,7 +140,8 @@ def test_the_page_has_what_was_measured_with_avx2_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.table.HERE", tmp_path)
     written = with_part(page)
     assert "Measured on: a laptop.\n" in written and "has not been measured" not in written
-    assert "| `dream_limit`: a; b | 7,000 | 9,000 | x/s | **0.78×** |\n<!-- end -->" in written
+    assert "| `dream_limit`: a; b | 7,000 | 9,000 | x/s | **0.78×** |\n" in written
+    assert "alone reach 8 billion" in written and "nothing, 33 and 3,024 frames/s." in written
     assert with_part(written) == written and written.partition("<!--")[0] == page.partition("<!--")[0]
 
 
