@@ -50,7 +50,13 @@ def main(argv: list[str]) -> int:
         print(finding, flush=True)
     if any(finding.broken for finding in findings):
         return 1
-    print("\n" + "\n".join(foretold_lines()))
+    from wmlib.envs.errors import GameError
+
+    try:
+        print("\n" + "\n".join(foretold_lines()))
+    except (GameError, ImportError, OSError) as error:
+        print(Finding(f"a game can't be played here ({error})", mend(*requirements()), True))
+        return 1
     return 0
 
 
