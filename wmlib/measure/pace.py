@@ -6,8 +6,8 @@ the sum of such moments (games that wait for the last one, batches that are not 
 
     python -m wmlib.measure.pace RUN_FOLDER [PROFILE]
 
-says of a finished run of a profile, by default laptop, what each stage took in its last sitting, and what
-is foretold for it here.
+says of a finished run of a profile, by default laptop, what each stage took in its last sitting, and
+what is foretold for it here.
 """
 
 import json
