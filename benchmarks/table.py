@@ -49,7 +49,7 @@ class Size:
 
 
 FULL = Size(5, 300, 16, 250, 1024, 200, 60, 200, 300, 20)
-QUICK = Size(3, 60, 8, 60, 1024, 12, 4, 60, 10, 4)
+QUICK = Size(2, 60, 4, 60, 1024, 12, 3, 60, 5, 4)
 
 
 def main(argv: list[str] | None = None) -> int:
