@@ -56,9 +56,9 @@ test: setup      ## lint, then run every test
 storm: setup     ## damage 1,000 files and kill 50 runs at random; prints how each ended
 	$(BIN)/python tests/faults/storm.py
 
-bench: setup     ## ours beside its peers: a table, benchmarks/results.json and .png
+bench: setup     ## ours beside its peers: a table, and benchmarks/results*.json and .png by the processor
 	$(PINNED) envpool stable-baselines3
-	$(BIN)/python -m benchmarks --json benchmarks/results.json --figure benchmarks/results.png
+	$(BIN)/python -m benchmarks --keep
 
 play: setup      ## the shipped agent in the real game and in its dream; writes play.gif
 	$(BIN)/python -m wmlib play --out play.gif

@@ -17,8 +17,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.__main__ import machine
 from benchmarks.games import population
+from benchmarks.table import machine
 from wmlib.agent import Agent, load_agent
 from wmlib.cluster import Cluster, Crew, Dreaming, Far, Rules
 from wmlib.config import DreamSearch, Machine, Search

@@ -14,20 +14,20 @@ from benchmarks.peers import RolloutPool
 from wmlib.agent import Agent
 from wmlib.gym import DREAM, DreamEnv
 from wmlib.runtime.cores import core_count
-from wmlib.runtime.device import uses_bfloat16
+from wmlib.runtime.device import processor_kind
 from wmlib.worlds import DreamWorld, play
 
 
 def has_bfloat16() -> bool:
     """Whether the processor has units for it. Where they are emulated, a row takes minutes."""
-    return uses_bfloat16("auto", torch.device("cpu"))
+    return processor_kind() == "avx512_bf16"
 
 
 def dream_rows(
     agent: Agent, lanes: int, horizon: int, repeats: int, prefix: str = "dream"
 ) -> Iterator[Row]:
-    """Dreamt steps a second while a population is scored, on all cores; and, where the processor has
-    bfloat16, with M's products in that, and of matrix products alone."""
+    """Dreamt steps a second while a population is scored, on all cores, beside a peer and beside the
+    matrix products alone; and, where the processor has bfloat16, with M's products in that."""
     candidates = population(agent, 64)
     seeds = list(range(lanes // 64))
     world = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon)
@@ -49,6 +49,9 @@ def dream_rows(
         ours()
         what = f"{lanes} dreams at once; one dream after the other, a process a core"
         yield side_by_side(prefix, "dreamt steps/s", what, ours, theirs, repeats)
+        alone = products(agent, lanes, torch.float32)
+        limit = f"{lanes} dreams at once; their matrix products alone, float32"
+        yield side_by_side(f"{prefix}_limit", "dreamt steps/s", limit, ours, alone, repeats)
         if not has_bfloat16():
             return
         half = DreamWorld(agent.mdnrnn, agent.starts, lanes, horizon, dtype=torch.bfloat16)
@@ -117,28 +120,31 @@ def _single(agent: Agent, horizon: int) -> DreamEnv:
     return DreamEnv(agent=agent, horizon=horizon)
 
 
-def gemm_row(agent: Agent, lanes: int, repeats: int, name: str) -> Row:
-    """The products of one dream step alone, (lanes, inputs + H) @ (inputs + H, 4 H) and the head's."""
+def products(agent: Agent, lanes: int, dtype: torch.dtype):
+    """The products of dream steps alone, (lanes, inputs + H) @ (inputs + H, 4 H) and the head's: what
+    does ten steps of them, and says so."""
     task = agent.task
     inputs = task.z_size + task.action_size + task.restart_input + task.hidden_size
     gates = torch.randn(inputs, 4 * task.hidden_size)
-    head = torch.randn(task.hidden_size, agent.mdnrnn.head.out_features)
+    outputs = -(-agent.mdnrnn.head.out_features // 16) * 16  # as in `Imagination`
+    head = torch.randn(task.hidden_size, outputs)
     x, h = torch.randn(lanes, len(gates)), torch.randn(lanes, task.hidden_size)
+    operands = [value.to(dtype) for value in (x, gates, h, head)]
 
-    def steps_in(dtype: torch.dtype):
-        operands = [value.to(dtype) for value in (x, gates, h, head)]
+    @torch.inference_mode()
+    def work() -> int:
+        for _ in range(10):
+            operands[0] @ operands[1]
+            operands[2] @ operands[3]
+        return 10 * lanes
 
-        @torch.inference_mode()
-        def work() -> int:
-            for _ in range(50):
-                operands[0] @ operands[1]
-                operands[2] @ operands[3]
-            return 50 * lanes
+    work()
+    return work
 
-        work()
-        return work
 
+def gemm_row(agent: Agent, lanes: int, repeats: int, name: str) -> Row:
+    """The products of a dream step alone, in both number formats."""
     return side_by_side(
         name, "dreamt steps/s", "the dream's matrix products alone, bfloat16; float32",
-        steps_in(torch.bfloat16), steps_in(torch.float32), repeats,
+        products(agent, lanes, torch.bfloat16), products(agent, lanes, torch.float32), repeats,
     )  # fmt: skip

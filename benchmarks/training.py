@@ -40,14 +40,14 @@ def record_episodes(folder: Path, task: Task) -> EpisodeStore:
 
 
 def training_rows(
-    store: EpisodeStore, vae: VAE, task: Task, steps: int, repeats: int, curves: Curves
+    store: EpisodeStore, vae: VAE, task: Task, steps: int, length: int, repeats: int, curves: Curves
 ) -> Iterator[Row]:
     """Frames a second in training. Both start from the same weights and see the same batches and noise,
-    so that their losses can be compared batch by batch: see `curves`."""
+    so that their losses can be compared batch by batch: see `curves`. length: of M's sequences."""
     data = encode_store(vae, store, RunLog(quiet=True))
     # Constant step size, every batch an event: so that the curve is whole.
     v = VAEConfig(steps=steps, anneal=False)
-    m = MDNRNNConfig(steps=max(12, steps // 3), anneal=False, batch_size=100, sequence_length=200)
+    m = MDNRNNConfig(steps=max(3, steps // 3), anneal=False, batch_size=100, sequence_length=length)
     pairs = {
         "train_v": (
             lambda log: train_vae(store, task, v, Job("vae", 1, log), device=CPU),
@@ -134,23 +134,24 @@ def dream_from(store: EpisodeStore, vae: VAE, task: Task) -> None:
     play(world, controller, torch.zeros(64, controller.size), list(range(16)))
 
 
-STAGES: dict[str, Callable[[EpisodeStore, VAE, Task], object]] = {
-    "vae": lambda store, vae, task: train_vae(
-        store, task, VAEConfig(steps=20), Job("vae"), device=CPU
+STAGES: dict[str, Callable[[EpisodeStore, VAE, Task, int], object]] = {
+    "vae": lambda store, vae, task, steps: train_vae(
+        store, task, VAEConfig(steps=steps), Job("vae"), device=CPU
     ),
-    "mdnrnn": lambda store, vae, task: train_mdnrnn(
-        encode_store(vae, store), task, MDNRNNConfig(steps=5), Job("mdnrnn"), device=CPU
+    "mdnrnn": lambda store, vae, task, steps: train_mdnrnn(
+        encode_store(vae, store), task, MDNRNNConfig(steps=steps // 4), Job("mdnrnn"), device=CPU
     ),
-    "dream": dream_from,
+    "dream": lambda store, vae, task, _: dream_from(store, vae, task),
 }  # fmt: skip
 
 
-def memory_rows(episodes: int) -> Iterator[Row]:
-    """Peak resident memory of a training from so many whole episodes of 1,000 frames."""
+def memory_rows(episodes: int, steps: int = 20) -> Iterator[Row]:
+    """Peak resident memory of a training from so many whole episodes of 1,000 frames: of V for so many
+    batches, of M for a quarter of them."""
     with tempfile.TemporaryDirectory() as folder:
         lay_out(Path(folder), episodes)
         for stage in STAGES:
-            ours, peer = (peak(stage, manner, folder) for manner in ("mapped", "whole"))
+            ours, peer = (peak(stage, manner, folder, steps) for manner in ("mapped", "whole"))
             what = f"{episodes} episodes read where needed; all frames in memory first"
             yield Row(f"memory_{stage}", ours, peer, round(peer / ours, 2), "MB, peak", what)
 
@@ -173,22 +174,22 @@ def lay_out(folder: Path, episodes: int) -> None:
     store.save_manifest()
 
 
-def peak(stage: str, manner: str, folder: Path | str) -> float:
+def peak(stage: str, manner: str, folder: Path | str, steps: int = 20) -> float:
     """MB of resident memory, at most, in a process that does nothing but the stage."""
-    command = [sys.executable, "-m", "benchmarks.training", stage, manner, str(folder)]
+    command = [sys.executable, "-m", "benchmarks.training", stage, manner, str(folder), str(steps)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
     return float(done.stdout)
 
 
-def _main(stage: str, manner: str, folder: str) -> None:
+def _main(stage: str, manner: str, folder: str, steps: str) -> None:
     """In a process of its own: train, and print the peak of resident memory in MB."""
     store, task = EpisodeStore(Path(folder)), find_task("carracing")
     everything = None
     if manner == "whole":
         everything = np.concatenate([episode.frames for episode in store])
-    STAGES[stage](store, VAE(task.z_size).eval(), task)
+    STAGES[stage](store, VAE(task.z_size).eval(), task, int(steps))
     del everything
     print(round(_peak_of_this_process()))
 

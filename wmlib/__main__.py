@@ -23,7 +23,7 @@ COMMANDS = {
     "export": "turn a finished run into a folder that can be shipped, with its scores",
     "export-web": "write what the page in web/ needs of an agent",
     "worker": "play games for runs on other machines; it is named the scheduler's address",
-    "doctor": "say what is wrong with this machine, and what mends it",
+    "doctor": "say what is wrong with this machine, what mends it, and how long things take on it",
 }
 
 RENAMED = {"honesty": "fidelity"}

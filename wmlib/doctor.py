@@ -1,4 +1,4 @@
-"""What is wrong with this machine, and the command that mends it."""
+"""What is wrong with this machine, and the command that mends it; and how long things take on it."""
 
 from __future__ import annotations  # a Python that is too old is told so, too
 
@@ -34,11 +34,12 @@ class Finding:
 
 
 def main(argv: list[str]) -> int:
-    """python -m wmlib doctor. Returns 1 if something is broken, else 0.
+    """python -m wmlib doctor. Returns 1 if something is broken, else 0. Where nothing is, it ends with
+    about how long things take here.
 
     Only the standard library is needed until all packages are found.
     """
-    text = "Say what is wrong with this machine, and the command that mends it."
+    text = "Say what is wrong with this machine, what mends it, and about how long things take on it."
     parser = argparse.ArgumentParser("python -m wmlib doctor", description=text)
     parser.add_argument("--task", help="a game to try besides: its name, or the file of one of yours")
     task = parser.parse_args(argv).task
@@ -46,8 +47,40 @@ def main(argv: list[str]) -> int:
     if task and not any(finding.broken for finding in findings):
         findings += task_findings(task)
     for finding in findings:
-        print(finding)
-    return 1 if any(finding.broken for finding in findings) else 0
+        print(finding, flush=True)
+    if any(finding.broken for finding in findings):
+        return 1
+    from wmlib.envs.errors import GameError
+
+    try:
+        print("\n" + "\n".join(foretold_lines()))
+    except (GameError, ImportError, OSError) as error:
+        print(Finding(f"a game can't be played here ({error})", mend(*requirements()), True))
+        return 1
+    return 0
+
+
+def foretold_lines() -> list[str]:
+    """About how long each profile and each notebook takes on this machine, by what is measured now."""
+    from wmlib.measure.pace import foretell
+    from wmlib.runtime.cores import core_count
+
+    found, cores = foretell(), _count(core_count(), "core")
+    lines = [f"About how long it takes on {cores}, by what was measured just now, for some seconds:"]
+    for (game, profile), stages in found.profiles.items():
+        lines.append(f"  {f'{game}, profile {profile}':<32}{about(sum(stages.values())):>12}")
+    for number, seconds in found.notebooks.items():
+        lines.append(f"  {f'notebook {number}':<32}{about(seconds):>12}")
+    return lines
+
+
+def about(seconds: float) -> str:
+    """A time in round words: two figures, for it is no more than a guess."""
+    unit, size = "seconds", 1
+    for name, longer in (("minutes", 60), ("hours", 3600), ("days", 86400)):
+        if seconds >= 2 * longer:
+            unit, size = name, longer
+    return f"{float(f'{seconds / size:.2g}'):g} {unit}"
 
 
 def findings_in(folder: Path | None = None) -> list[Finding]:
@@ -225,8 +258,12 @@ def torch_finding() -> Finding:
 
     device = best_device()
     number = "bfloat16" if uses_bfloat16("auto", device) else "float32"
-    threads = f"{torch.get_num_threads()} threads of {core_count()} cores"
-    return Finding(f"torch computes on {device} in {number}, {threads}")
+    threads, cores = _count(torch.get_num_threads(), "thread"), _count(core_count(), "core")
+    return Finding(f"torch computes on {device} in {number}, with {threads} on {cores}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"one {what}" if number == 1 else f"{number} {what}s"
 
 
 def weights_findings(reference: Path = REFERENCE) -> list[Finding]:

@@ -1,11 +1,13 @@
 """Run every notebook and solution top to bottom and keep its outputs: what `make outputs` calls.
 
 All run in one folder, runs/outputs, which begins empty: so the lessons build on each other. With names
-(`make_outputs.py 03_mdn_rnn`) only those run, on what the others left there before. Times go to stderr;
-the notebooks themselves stay free of them.
+(`make_outputs.py 03_mdn_rnn`) only those run, on what the others left there before. Times go to stderr
+and into minutes.json, by the kind of processor; the notebooks themselves stay free of them.
 """
 
+import json
 import os
+import platform
 import shutil
 import sys
 import time
@@ -14,7 +16,12 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from wmlib.runtime.cores import core_count
+from wmlib.runtime.device import processor_kind
+
 ROOT = Path(__file__).parents[2] / "notebooks"
+MINUTES = ROOT / "minutes.json"
+"""Kind of processor -> the machine, and the minutes of each notebook there."""
 
 
 def run(path: Path) -> float:
@@ -44,7 +51,19 @@ def main(names: list[str]) -> None:
         if names and path.stem not in names:
             continue
         os.environ["WMLIB_STRICT_CHECKS"] = "1" if path.parent.name == "solutions" else ""
-        print(f"{path.relative_to(ROOT)}: {run(path):.0f} s", file=sys.stderr)
+        seconds = run(path)
+        print(f"{path.relative_to(ROOT)}: {seconds:.0f} s", file=sys.stderr)
+        if path.parent == ROOT:
+            note(path.stem[:2], seconds)
+
+
+def note(number: str, seconds: float) -> None:
+    """Keep how long a notebook took on this kind of processor."""
+    kept = json.loads(MINUTES.read_text(encoding="utf-8"))
+    here = kept.setdefault(processor_kind(), {"minutes": {}})
+    here["machine"] = f"{core_count()} cores of {platform.processor() or platform.machine()}"
+    here["minutes"][number] = round(seconds / 60, 1)
+    MINUTES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

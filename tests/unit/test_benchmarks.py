@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from benchmarks import cluster, gpu, peers
-from benchmarks.__main__ import main
 from benchmarks.dreams import has_bfloat16
 from benchmarks.games import population
 from benchmarks.measure import side_by_side
 from benchmarks.resolution import measure
+from benchmarks.table import PAGE, RESULTS, main, with_part
 from wmlib.agent import load_agent
 from wmlib.config import MDNRNNConfig, VAEConfig
 from wmlib.mdnrnn import mdnrnn_loss
@@ -94,9 +94,11 @@ def test_json_has_a_row_for_each_measurement(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", "dream", "--json", str(out)]
     done = subprocess.run([*command, "--figure", str(figure)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    rows = json.loads(out.read_text())
+    found = json.loads(out.read_text())
+    assert found["machine"] == done.stdout.splitlines()[0]
+    rows = found["rows"]
     names = [row["name"] for row in rows]
-    kinds = ("", "_bf16", "_gemm") if has_bfloat16() else ("",)
+    kinds = ("", "_limit", "_bf16", "_gemm") if has_bfloat16() else ("", "_limit")
     assert names == [f"{dream}{kind}" for dream in ("dream", "dream_doom") for kind in kinds]
     assert ("has no bfloat16: rows named _bf16 and _gemm" in done.stdout) is not has_bfloat16()
     for row in rows:
@@ -107,12 +109,13 @@ def test_json_has_a_row_for_each_measurement(tmp_path):
 
 
 def measured():
-    return {row["name"]: row for row in json.loads((ROOT / "benchmarks/results.json").read_text())}
+    found = json.loads((ROOT / "benchmarks/results.json").read_text())
+    return {row["name"]: row for row in found["rows"]}
 
 
 def test_the_page_says_what_was_measured():
     rows = measured()
-    page = (ROOT / "benchmarks/README.md").read_text(encoding="utf-8")
+    page, _, _ = PAGE.read_text(encoding="utf-8").partition("## With AVX2 alone")
     row = r"^\| `(\w+)`: .* \| ([\d,]+) \| ([\d,]+) \| .* \| \*\*([\d.]+)×\*\* \|$"
     said = re.findall(row, page, re.MULTILINE)
     assert {name for name, *_ in said} == rows.keys()
@@ -120,6 +123,32 @@ def test_the_page_says_what_was_measured():
         row = rows[name]
         assert (ours, peer) == (f"{row['ours']:,.0f}", f"{row['peer']:,.0f}"), name
         assert ratio == f"{row['ratio']:.1f}", name
+
+
+def test_the_page_has_what_was_measured_with_avx2_alone(tmp_path, monkeypatch):
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_part(page) == page
+    row = {
+        "name": "dream_limit",
+        "ours": 7000.4,
+        "peer": 9000,
+        "ratio": 0.78,
+        "unit": "x/s",
+        "what": "a; b",
+    }
+    (tmp_path / RESULTS["avx2"]).write_text(json.dumps({"machine": "a laptop", "rows": [row]}))
+    monkeypatch.setattr("benchmarks.table.HERE", tmp_path)
+    written = with_part(page)
+    assert "Measured on: a laptop.\n" in written and "has not been measured" not in written
+    assert "| `dream_limit`: a; b | 7,000 | 9,000 | x/s | **0.78×** |\n" in written
+    assert "alone reach 8 billion" in written and "nothing, 33 and 3,024 frames/s." in written
+    assert with_part(written) == written and written.partition("<!--")[0] == page.partition("<!--")[0]
+
+
+def test_only_a_whole_measurement_is_kept(capsys):
+    with pytest.raises(SystemExit):
+        main(["--keep", "--quick"])
+    assert "--keep keeps a whole measurement" in capsys.readouterr().err
 
 
 def test_the_readmes_ratios_are_of_these():
@@ -140,7 +169,7 @@ def test_make_vec_has_half_of_the_dreams_own_speed_or_more():
 def test_what_can_not_be_written_is_refused_before_anything_is_measured(
     tmp_path, monkeypatch, capsys, option
 ):
-    monkeypatch.setattr("benchmarks.__main__.load_agent", None)
+    monkeypatch.setattr("benchmarks.table.load_agent", None)
     assert main([option, str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip().endswith(f"is a folder, not a file; choose another {option}")
 

@@ -4,6 +4,7 @@ import errno
 import functools
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -264,10 +265,24 @@ def test_a_process_that_plays_games_loads_no_torch():
     assert loaded.isdisjoint({"torch", "safetensors", "tyro", "ipywidgets"})
 
 
-def test_doctor_finds_nothing_broken_here():
-    done = wmlib("doctor")
+def test_doctor_finds_nothing_broken_on_one_core_and_says_how_long_things_take():
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if cores:  # a process that is started has those of this one
+        os.sched_setaffinity(0, {min(cores)})
+    try:
+        done = wmlib("doctor")
+    finally:
+        if cores:
+            os.sched_setaffinity(0, cores)
     assert done.returncode == 0, done.stdout
     assert "torch computes on" in done.stdout and "FAIL" not in done.stdout
+    if cores:
+        assert "with one thread on one core" in done.stdout
+        assert "how long it takes on one core" in done.stdout
+    said = re.findall(r"^  (\S.*?) {2,}[\d.]+ (seconds|minutes|hours|days)$", done.stdout, re.MULTILINE)
+    named = [what for what, _ in said]
+    assert {"carracing, profile laptop", "takecover, profile paper", "notebook 02"} <= set(named)
+    assert len(named) == 8 + 7
 
 
 def test_doctor_works_where_no_package_is_installed():

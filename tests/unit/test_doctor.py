@@ -111,6 +111,25 @@ def test_missing_and_other_releases(installed):
     assert other.remedy and not other.broken
 
 
+def test_a_game_that_cannot_be_played_is_told_without_a_traceback(monkeypatch, capsys):
+    def foretold_lines():
+        raise OSError("no libSDL")
+
+    monkeypatch.setattr(doctor, "findings_in", lambda: [])
+    monkeypatch.setattr(doctor, "foretold_lines", foretold_lines)
+    assert doctor.main([]) == 1
+    assert "FAIL  a game can't be played here (no libSDL)\n      mend: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(7.34, "7.3 seconds"), (119, "120 seconds"), (130, "2.2 minutes"), (1570, "26 minutes"),
+     (7300, "2 hours"), (86400 * 123, "120 days")],
+)  # fmt: skip
+def test_times_are_told_in_round_words(seconds, said):
+    assert doctor.about(seconds) == said
+
+
 def test_little_disk_is_warned_of(tmp_path):
     assert "make room" in doctor.disk_finding(tmp_path, free_bytes=2**30).remedy
     assert not doctor.disk_finding(tmp_path, free_bytes=2**40).remedy

@@ -1,5 +1,6 @@
 """The pages for people: short where they should be, in order, and with commands that exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,18 @@ by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relat
 
 def test_the_first_page_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_minutes_of_the_notebooks_are_those_that_were_measured():
+    """Of each kind of processor that they were measured on: with bfloat16, and with AVX2 alone."""
+    kept = json.loads((ROOT / "notebooks/minutes.json").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^\| \[(\d\d) · .* \| ([^|]+) \|$", readme, re.MULTILINE))
+    kinds = [kept[kind]["minutes"] for kind in ("avx512_bf16", "avx2") if kind in kept]
+    assert all(minutes.keys() == said.keys() for minutes in kinds)
+    for number, cell in said.items():
+        words = [f"{m[number]:.0f}" if m[number] >= 0.75 else "½" for m in kinds]
+        assert cell == " · ".join(words), number
 
 
 @by_name

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 
@@ -23,13 +24,20 @@ def best_device() -> torch.device:
 
 
 def uses_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way."""
+    """Whether to compute products in bfloat16. A CPU without instructions for it is slower that way, and
+    so is one that ATEN_CPU_CAPABILITY=avx2 holds back."""
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     abilities = torch.cpu.get_capabilities()
-    return device.type == "cpu" and bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+    able = bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+    return device.type == "cpu" and able and torch.backends.cpu.get_cpu_capability() != "AVX2"
+
+
+def processor_kind() -> Literal["avx512_bf16", "avx2"]:
+    """What speeds differ by most: whether the processor has units for bfloat16, or AVX2 alone."""
+    return "avx512_bf16" if uses_bfloat16("auto", torch.device("cpu")) else "avx2"
 
 
 def dream_dtype(precision: str) -> torch.dtype:

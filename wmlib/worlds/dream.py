@@ -112,8 +112,9 @@ class DreamWorld(Lanes):
         rewards, terminated = np.zeros(self.lanes), np.zeros(self.lanes, bool)
         if not active.any():
             return self.features(), rewards, terminated, terminated, {}
-        # Only lanes that go on are computed: near the end of a generation they are few.
-        rows = torch.from_numpy(np.flatnonzero(active))
+        # Only lanes that go on are computed: near the end of a generation they are few. As long as all
+        # do, nothing is gathered.
+        rows = slice(None) if active.all() else torch.from_numpy(np.flatnonzero(active))
         inputs = self.mdnrnn.inputs(self._z[rows], actions[rows], torch.from_numpy(self._fresh[active]))
         uniform, normal, of_end = self._step_noise(active)
         self._z[rows], self._h[rows], self._c[rows], heads = self.imagination(

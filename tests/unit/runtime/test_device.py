@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from wmlib.runtime import device
-from wmlib.runtime.device import best_device, dream_dtype, one_thread, uses_bfloat16
+from wmlib.runtime.device import (
+    best_device,
+    dream_dtype,
+    one_thread,
+    processor_kind,
+    uses_bfloat16,
+)
 
 CPU = torch.device("cpu")
 
@@ -25,7 +31,9 @@ def test_the_best_device_is_the_first_that_is_there(monkeypatch, cuda, mps, expe
 )
 def test_auto_takes_bfloat16_where_the_processor_has_units_for_it(monkeypatch, abilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert uses_bfloat16("auto", CPU) is expected
+    assert processor_kind() == ("avx512_bf16" if expected else "avx2")
     assert uses_bfloat16("bfloat16", CPU) and not uses_bfloat16("float32", CPU)
     assert not uses_bfloat16("auto", torch.device("mps"))
     assert dream_dtype("auto") is (torch.bfloat16 if expected else torch.float32)
@@ -39,6 +47,13 @@ def test_a_gpu_that_emulates_bfloat16_is_not_asked_for_it(monkeypatch):
     )
     assert not uses_bfloat16("auto", torch.device("cuda"))
     assert uses_bfloat16("bfloat16", torch.device("cuda"))
+
+
+def test_a_processor_that_is_held_to_avx2_has_no_bfloat16(monkeypatch):
+    """As ATEN_CPU_CAPABILITY=avx2 does, which torch reads when it is loaded."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not uses_bfloat16("auto", CPU) and processor_kind() == "avx2"
 
 
 def test_one_thread_is_for_a_while_even_if_the_work_fails():
