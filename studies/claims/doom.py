@@ -138,7 +138,8 @@ def deaths(lab: Lab, name: str, seed: int) -> dict:
     for tau in (0.1, 1.15):
         for what, at in (("deaths", dying), ("others", living)):
             on = goes_on(agent, games, at, tau, seed)
-            found |= {f"{what}_{tau}": float(on.mean()), f"{what}_{tau}_half": half_width(on)}
+            share = float(on.mean()) if len(on) else float("nan")
+            found |= {f"{what}_{tau}": share, f"{what}_{tau}_half": half_width(on)}
     return found
 
 
@@ -149,6 +150,8 @@ def goes_on(agent: Agent, games: Sequences, at: list[int | None], tau: float, se
     mdnrnn, C = agent.mdnrnn, agent.controller
     chosen = [np.array([t - BEFORE] if t is not None else [], int) for t in at]
     which = np.array([g for g, t in enumerate(at) if t is not None])
+    if not len(which):
+        return np.zeros(0, bool)
     begins = np.array([at[g] for g in which]) - BEFORE
     which = which[np.lexsort((which, begins))]  # `moments` gives them in the order of time
     start = moments(mdnrnn, games, chosen)

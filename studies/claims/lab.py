@@ -141,8 +141,10 @@ class Lab:
 
 
 def half_width(values: np.ndarray) -> float:
-    """Of the mean's 95 % interval, by the normal formula."""
+    """Of the mean's 95 % interval, by the normal formula. NaN where there are fewer than two."""
     values = np.asarray(values, float)
+    if len(values) < 2:
+        return float("nan")
     return float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
 
 

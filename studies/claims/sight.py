@@ -46,7 +46,7 @@ def _places(name: str, seed: int) -> np.ndarray:
         actions = (policy.act(lane, None)[0].astype(float) for _ in range(STEPS))
     for action in actions:
         *_, over, _, _ = game.step(action)
-        here.append(game.car.hull.position)
+        here.append(tuple(game.car.hull.position))  # else it moves on with the car
         if over:
             break
     return np.array(here)
