@@ -32,9 +32,12 @@ PLAYERS = {
 }
 
 
-def _player(name: str) -> Agent:
-    agent = load_agent(REFERENCE / "takecover", PLAYERS[name] or "controller.safetensors")
-    return agent if PLAYERS[name] else replace(agent, params=torch.zeros_like(agent.params))
+def _player(lab: Lab, name: str) -> Agent:
+    """The shipped V and M, with this C."""
+    agent = lab.agents["takecover"]
+    if not PLAYERS[name]:
+        return replace(agent, params=torch.zeros_like(agent.params))
+    return replace(agent, params=load_agent(REFERENCE / "takecover", PLAYERS[name]).params)
 
 
 # The order over tau
@@ -46,7 +49,7 @@ HEATS = (0.1, 0.5, 1.0, 1.15, 1.3, 1.5)
 def players(lab: Lab, name: str, seed: int) -> dict:
     """How long a player lives in dreams of six temperatures, under the same luck. step: how much longer
     than in the same dreams of the temperature before."""
-    agent, dreams, horizon = _player(name), lab.share(500), lab.length(2100)
+    agent, dreams, horizon = _player(lab, name), lab.share(500), lab.length(2100)
     seeds = TRIED + 10_000 * seed + np.arange(dreams)
     lived = np.array([
         play(agent.dream(dreams, horizon, tau), agent.controller, agent.params[None], seeds)[0]
@@ -69,7 +72,7 @@ def players(lab: Lab, name: str, seed: int) -> dict:
 def school(lab: Lab, name: str, seed: int) -> dict:
     """C learns in dreams alone, as notebook 06 does it; its last mean is scored, in its dream and in the
     game."""
-    agent, horizon = load_agent(REFERENCE / "takecover"), lab.length(2100)
+    agent, horizon = lab.agents["takecover"], lab.length(2100)
     search = find_profile("laptop", "takecover").dream
     search = replace(search, horizon=horizon, start="zero", average=3)
     size = {"generations": lab.share(16), "population": lab.share(search.population, 8)}
@@ -125,7 +128,7 @@ def deaths(lab: Lab, name: str, seed: int) -> dict:
     """In how many cases a dream from shortly before a death goes on long after it; and from as many
     moments at which nobody died in the game. The actions are those of the game as long as it lasts, then
     C's."""
-    agent = _player(name)
+    agent = _player(lab, name)
     games = _games(lab, agent, TRIED + 1_000 * seed, lab.share(64))
     ends = np.cumsum(games.lengths)
     died = games.dones[ends - 1].numpy() > 0.5
@@ -182,7 +185,7 @@ def _step(mdnrnn: MDNRNN, z: Tensor, actions: Tensor, h: Tensor, c: Tensor, tau:
 
 def first_table(lab: Lab, name: str, seed: int) -> dict:
     """A row of the paper's table by an M that never met C: does a cold dream teach nothing then?"""
-    agent, tau = load_agent(REFERENCE / "takecover"), float(name)
+    agent, tau = lab.agents["takecover"], float(name)
     agent = replace(agent, mdnrnn=lab.first_m("takecover", seed))
     horizon, games = lab.length(2100), lab.share(100)
     search = DreamSearch(

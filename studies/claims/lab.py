@@ -92,9 +92,10 @@ class Lab:
         """`count`, by the effort."""
         return min(count, max(least, round(count * self.effort)))
 
-    def length(self, frames: int) -> int:
-        """Of a game: whole, but in an effort so small that it only tries whether all works."""
-        return min(frames, max(60, round(10 * frames * self.effort)))
+    def length(self, count: int, least: int = 60) -> int:
+        """Of games, batches and windows: whole, but in an effort so small that it only tries whether all
+        works."""
+        return min(count, max(least, round(10 * count * self.effort)))
 
     @cached_property
     def agents(self) -> dict[str, Agent]:
@@ -134,7 +135,13 @@ class Lab:
     def first_m(self, task: str, seed: int, parts: int = 5) -> MDNRNN:
         """An M that has met explorers alone, with so many Gaussians in each mixture."""
         agent, config = self.agents[task], LEARNING[task]
-        config = replace(config, steps=self.share(config.steps), precision="float32")
+        config = replace(
+            config,
+            steps=self.share(config.steps),
+            batch_size=self.length(config.batch_size, 4),
+            sequence_length=self.length(config.sequence_length, 20),
+            precision="float32",
+        )
         data, kind = self.learned_from(task), replace(agent.task, mixtures=parts)
         job = self.job(f"{task}-mdnrnn-{parts}", seed, config, len(data.lengths), sum(data.lengths))
         return train_mdnrnn(data, kind, config, job)

@@ -95,7 +95,8 @@ def picture(lab: Lab, name: str, seed: int) -> dict:
 
 def _trained(lab: Lab, name: str, seed: int, store) -> VAE:
     """By the loop of notebook 02, on the games of the store."""
-    config = VAEConfig(steps=lab.share(900), free_bits=FREE.get(name, 0.0))
+    size = {"steps": lab.share(900), "batch_size": lab.length(100, 8)}
+    config = VAEConfig(free_bits=FREE.get(name, 0.0), **size)
     job = lab.job("vae", seed, name, config, len(store))
     torch.manual_seed(job.seed_of("weights"))
     vae = VAE(32).to(memory_format=torch.channels_last)
