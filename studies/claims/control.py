@@ -106,7 +106,7 @@ def asleep(lab: Lab, name: str, seed: int) -> dict:
     size = {"population": lab.share(64, 8), "episodes": lab.share(8)}
     search = Search(generations=lab.share(40), horizon=frames, **size, **way)
     dreams = agent.dream(search.population * search.episodes, frames, tau)
-    same, promised, paid = agent.dream(tests, frames), [], []
+    same, promised, paid = agent.dream(tests, frames, tau), [], []
     with agent.real(tests, lab.machine, frames) as game:
 
         def both(params, seeds):
@@ -130,9 +130,9 @@ def asleep(lab: Lab, name: str, seed: int) -> dict:
         "cheats": [float(each.mean()) for each in cheats],
         "half": [half_width(each) for each in cheats],
         "peak": progress.validated[int(np.argmax([score for _, score in progress.validated]))][0],
-        "n": best["n"],
-        "best": best,
         "last": last["points"],
+        "last_half": last["points_half"],
+        **best,
     }
 
 
