@@ -145,7 +145,7 @@ def drift(lab: Lab, name: str, seed: int) -> dict:
     whose, where = name.split(", ")
     mdnrnn = lab.agents["carracing"].mdnrnn if whose == "taught M" else lab.first_m("carracing", seed)
     data = lab.fresh("carracing") if where == "explorers' games" else _driven(lab, seed)[0]
-    warm_up, horizon = lab.length(50), min(100, lab.length(100))
+    warm_up, horizon = lab.length(50, 20), lab.length(100, 20)
     apart = astray(mdnrnn, data, warm_up, horizon, seed)
     looks = [k for k in LOOKS if k <= horizon]
     at = {f"{key}": [float(values[k - 1]) for k in looks] for key, values in vars(apart).items()}

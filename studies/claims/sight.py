@@ -110,7 +110,8 @@ def _trained(lab: Lab, name: str, seed: int, store) -> VAE:
         loss, error, kl = vae_loss(x, *vae(x, noise), config.free_bits)
         return loss, {"squared_error": error, "kl": kl}
 
-    fit(vae, loss_of_step, FitPlan(config.steps, config.learning_rate, False, "float32"), job)
+    plan = FitPlan(config.steps, config.learning_rate, False, "float32", checkpoints=2)
+    fit(vae, loss_of_step, plan, job)
     return vae
 
 
