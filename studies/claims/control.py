@@ -232,7 +232,7 @@ def awake(lab: Lab, whose: str, seed: int) -> dict:
 
 STUDIES = {
     "luck": Study(("the last population",), luck, minutes=40),
-    "asleep": Study(tuple(WAYS), asleep, minutes=120),
+    "asleep": Study(tuple(WAYS), asleep, minutes=110),
     "copies": Study(tuple(SEES), copies, minutes=10),
-    "awake": Study(("trained M", "untrained M"), awake, minutes=50),
+    "awake": Study(("trained M", "untrained M"), awake, minutes=40),
 }

@@ -208,8 +208,8 @@ def first_table(lab: Lab, name: str, seed: int) -> dict:
 
 
 STUDIES = {
-    "players": Study(tuple(PLAYERS), players, seeds=(1,), minutes=15),
-    "school": Study(("hot", "cold"), school, minutes=90),
-    "deaths": Study(("the agent", "learned at 0.1"), deaths, seeds=(1,), minutes=8),
-    "table": Study(tuple(map(str, TAUS)), first_table, seeds=(1,), minutes=300),
+    "players": Study(tuple(PLAYERS), players, seeds=(1,), minutes=12),
+    "school": Study(("hot", "cold"), school, minutes=60),
+    "deaths": Study(("the agent", "learned at 0.1"), deaths, seeds=(1,), minutes=5),
+    "table": Study(tuple(map(str, TAUS)), first_table, seeds=(1,), minutes=130),
 }

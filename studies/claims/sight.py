@@ -71,9 +71,9 @@ def picture(lab: Lab, name: str, seed: int) -> dict:
     fresh = lab.games("carracing", lab.share(64, 4), FRESH)
     vae = _trained(lab, name, seed, store)
     rng = np.random.default_rng(seed)
-    seen = fresh.sample_frames(rng, lab.share(1000, 60))
+    seen = fresh.sample_frames(rng, lab.share(1000, 20))
     report, pairs = examine_vae(vae, seen), rng.choice(len(seen), (lab.share(60), 2))
-    flat = to_images(torch.from_numpy(store.sample_frames(rng, lab.share(2000, 60)))).flatten(1)
+    flat = to_images(torch.from_numpy(store.sample_frames(rng, lab.share(2000, 20)))).flatten(1)
     with torch.inference_mode():
         mu = vae.encode(to_images(torch.from_numpy(seen)))[0]
         of = {
