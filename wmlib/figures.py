@@ -292,18 +292,20 @@ def mixture(
     return figure
 
 
-def promise_and_pay(rows: list[dict], title: str) -> Figure:
-    """An evolution in the dream: what that promises and what the game pays, each on its own scale."""
+def promise_and_pay(rows: list[dict], y: str, title: str) -> Figure:
+    """An evolution in the dream: what that promises the candidates, and what the game pays their mean,
+    both over as many steps, and so on one axis. rows: the evolution's events. y: what is counted."""
     figure, (ax,) = _figure(7, 3.4)
     promised = [(row["step"], row["mean"]) for row in rows if "mean" in row]
     paid = [(row["step"], row["real"], row["real_sd"], row["n"]) for row in rows if "real" in row]
-    ax.plot(*zip(*promised, strict=True), color=BLUE)
+    ax.plot(*zip(*promised, strict=True), color=BLUE, label="promised in dreams, to all candidates")
+    steps, means, sds, ns = map(np.array, zip(*paid, strict=True))
+    half = 1.96 * sds / np.sqrt(ns)
+    label = "paid by the game, to their mean (95 %)"
+    ax.errorbar(steps, means, half, color=ORANGE, marker="o", capsize=3, label=label)
     ax.set_xlabel("generation")
-    ax.set_ylabel("points promised in a dream", color=BLUE)
+    ax.set_ylabel(y)
     ax.set_title(title)
     ax.grid(alpha=0.3)
-    other = ax.twinx()
-    steps, means, sds, ns = map(np.array, zip(*paid, strict=True))
-    other.errorbar(steps, means, 1.96 * sds / np.sqrt(ns), color=ORANGE, marker="o", capsize=3)
-    other.set_ylabel("points paid by the game (95 %)", color="#9A6A00")
+    ax.legend(edgecolor="none")
     return figure

@@ -3,6 +3,7 @@
 import os
 import platform
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
 from wmlib.runtime.device import best_device
 from wmlib.runtime.disk import ArtifactError
-from wmlib.runtime.files import REFERENCE
+from wmlib.runtime.files import REFERENCE, load_json
 from wmlib.runtime.log import RunLog, read_events
 from wmlib.runtime.place import CHECKOUT, SAMPLE, bring_back, named
 from wmlib.runtime.versions import installed_versions
@@ -99,9 +100,43 @@ class Lesson:
             return dream_starts(self.vae(), self.episodes())
         return self.agent().starts
 
+    def findings(self, study: str, columns: Sequence[str]) -> list[dict]:
+        """What an experiment found that takes longer than a notebook has: `python -m studies.claims`
+        makes its rows, which come with the repository. They are printed, with these columns.
+
+        Returns:
+            the rows; none where none was made yet.
+        """
+        rows = _findings().get(study, [])
+        print(f"made by: python -m studies.claims {study}", "" if rows else "  (no rows were made yet)")
+        if rows:
+            table = [["", "seed", "effort", "n", *columns]]
+            table += [[_short(row.get(key)) for key in ("name", *table[0][1:])] for row in rows]
+            widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+            for first, *rest in table:
+                ends = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+                print(f"{first:<{widths[0]}}", *ends, sep="  ")
+        return rows
+
     def agent(self, controller_file: str = "controller.safetensors") -> Agent:
         """V, M and C from `folder`."""
         return load_agent(self.folder, controller_file, self.config.task)
+
+
+def _findings() -> dict[str, list[dict]]:
+    path = CHECKOUT / "studies/results/claims.json" if CHECKOUT else None
+    if path is None or not path.is_file():
+        return {}
+    return load_json(path, bring_back(path))["studies"]
+
+
+def _short(value: object) -> str:
+    """For a table: three digits of a number."""
+    if isinstance(value, list):
+        return " ".join(map(_short, value))
+    if value is None:  # there was nothing to measure
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def begin(after: StageName | None = "evaluate", task: str | Path | Task = RunConfig.task) -> Lesson:

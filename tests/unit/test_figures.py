@@ -65,3 +65,12 @@ def test_a_small_histogram_leaves_nobody_out():
     assert ax.get_ylabel() == "drivers"
     x, y = outline.get_xy().T
     assert x.min() == 0 and x.max() == 200 and y.max() == 2
+
+
+def test_promise_and_pay_stand_on_one_axis():
+    rows = [{"step": g, "mean": 10.0 * g} for g in (1, 2, 3)]
+    rows += [{"step": g, "real": 20.0, "real_sd": 4.0, "n": 16} for g in (0, 3)]
+    (ax,) = figures.promise_and_pay(rows, "tics", "A search").axes
+    promised, paid = ax.lines[0], ax.containers[0].lines[0]
+    assert promised.get_xydata().tolist() == [[1, 10], [2, 20], [3, 30]]
+    assert paid.get_xydata().tolist() == [[0, 20], [3, 20]] and ax.get_ylabel() == "tics"

@@ -1,6 +1,7 @@
 """What a notebook stands on: your own run, or what comes with the package."""
 
 import importlib.metadata
+import json
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,27 @@ def test_shipped_episodes_that_are_gone_are_an_error(monkeypatch, tmp_path):
     monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path / "none"))
     with pytest.raises(ArtifactError, match="sample is missing; bring it back: git"):
         begin().episodes()
+
+
+def test_what_long_experiments_found_is_shown_as_far_as_it_was_made(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(lessons, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path))
+    lesson = begin(None)
+    assert lesson.findings("five", ["saved"]) == []
+    assert "python -m studies.claims five" in capsys.readouterr().out
+    row = {
+        "name": "car",
+        "seed": 1,
+        "effort": 0.3,
+        "n": 19,
+        "saved": 0.00123456,
+        "at": [1, 0.25],
+        "no": None,
+    }
+    path = tmp_path / "studies/results/claims.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"studies": {"five": [row]}}))
+    assert lesson.findings("five", ["saved", "at", "no"]) == [row]
+    *_, heads, told = capsys.readouterr().out.splitlines()
+    assert heads.split() == ["seed", "effort", "n", "saved", "at", "no"]
+    assert told.split() == ["car", "1", "0.3", "19", "0.00123", "1", "0.25", "-"]
