@@ -265,6 +265,15 @@ def training_curves(rows: list[dict], columns: dict[str, str], title: str) -> Fi
     return figure
 
 
+def tempered(
+    logpi: np.ndarray, mu: np.ndarray, logsigma: np.ndarray, tau: float, x: np.ndarray
+) -> np.ndarray:
+    """The weighed densities (n, K) of a mixture's Gaussians (K,) at temperature tau, at x (n,)."""
+    weight = np.exp((logpi - logpi.max()) / tau)
+    weight, sigma = weight / weight.sum(), np.exp(logsigma) * np.sqrt(tau)
+    return weight * np.exp(-0.5 * ((x[:, None] - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+
+
 def mixture(
     logpi: np.ndarray,
     mu: np.ndarray,
@@ -275,11 +284,9 @@ def mixture(
     title: str,
 ) -> Figure:
     """A mixture of Gaussians (K,) at temperature tau, draws from it (n,), and what came."""
-    weight = np.exp((logpi - logpi.max()) / tau)
-    weight, sigma = weight / weight.sum(), np.exp(logsigma) * np.sqrt(tau)
     low, high = min(drawn.min(), truth) - 0.5, max(drawn.max(), truth) + 0.5
     x = np.linspace(low, high, 400)
-    parts = weight * np.exp(-0.5 * ((x[:, None] - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    parts = tempered(logpi, mu, logsigma, tau, x)
     figure, (ax,) = _figure(7, 2.8)
     ax.hist(drawn, bins=40, density=True, color=GREY, alpha=0.35, label=f"{len(drawn)} draws")
     ax.plot(x, parts, color=BLUE, lw=0.9, ls="--")
