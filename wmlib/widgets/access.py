@@ -24,6 +24,10 @@ class Access(anywidget.AnyWidget):
         sync=True
     )
 
+    def __init__(self, **traits):
+        super().__init__(**traits)
+        self.add_class("wmlib-unseen")
+
 
 def classed(widget: ipywidgets.DOMWidget, *names: str) -> ipywidgets.DOMWidget:
     """The widget, with classes by which `look.css` knows it."""

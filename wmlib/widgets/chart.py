@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from wmlib.figures import tempered
 
@@ -38,8 +38,7 @@ def mixture_chart(
 
     # Each bar's two upper corners, from the axis and back to it.
     bars = path([low, *np.repeat(edges, 2)[1:-1], high], [0, *np.repeat(counts, 2), 0])
-    across = [value for value in MaxNLocator(7).tick_values(low, high) if low < value < high]
-    up = [value for value in MaxNLocator(3).tick_values(0, top) if 0 < value < top]
+    across, up = _marks(low, high, 7), _marks(0, top, 3)
     lines = [
         *(_path("grid", path([low, high], [value, value])) for value in [0, *up]),
         _path("game filled", bars),
@@ -48,8 +47,11 @@ def mixture_chart(
         _path("warm", path([truth, truth], [0, top])),
     ]
     ticks = [
-        *(_tick(100 * (v - low) / (high - low), 100, f"{v:.3g}", "-50%, 4px") for v in across),
-        *(_tick(0, 100 * (1 - v / top), f"{v:g}", "0, -100%") for v in up),
+        *(
+            _tick(100 * (value - low) / (high - low), 100, text, "-50%, 4px")
+            for value, text in across.items()
+        ),
+        *(_tick(0, 100 * (1 - value / top), text, "0, -100%") for value, text in up.items()),
     ]
     keys = [
         _key("game thick", f"{len(drawn)} draws"),
@@ -63,6 +65,14 @@ def mixture_chart(
         '<svg viewBox="0 0 100 100" preserveAspectRatio="none" width="100%" height="100%">'
         f"{''.join(lines)}</svg>{''.join(ticks)}</div></div>"
     )
+
+
+def _marks(low: float, high: float, count: int) -> dict[float, str]:
+    """Round numbers between the two, about so many, and how they are written."""
+    locator, formatter = MaxNLocator(count), ScalarFormatter(useOffset=False)
+    formatter.create_dummy_axis()
+    values = [value for value in locator.tick_values(low, high) if low < value < high]
+    return dict(zip(values, formatter.format_ticks(values), strict=True))
 
 
 def _path(kind: str, points: str) -> str:

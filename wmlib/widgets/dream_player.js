@@ -101,7 +101,6 @@ function render({ model, el }) {
   let past = {}, lastT = -1, over = false; // of each world, its last steps
   let silent = false, parting = ""; // no answer for long; what is to be said of the dream's parting
   let drawn = []; // times of the last pictures
-  let lowest = 0, highest = 1; // of the rewards since it began
   const typed = new Set(), pushed = new Set(); // keys that are held: on the keyboard, on the screen
   const tapped = new Set(); // keys touched since the last step: a short tap counts, too
 
@@ -145,14 +144,15 @@ function render({ model, el }) {
   const drives = keyed(model.get("buttons").map(([, sign]) => sign).join(" "), "drive");
   const eyesKey = keyed("E", "close eyes");
   const hint = make("div", { className: "wmlib-hint" },
-    keyed("space", "play"), keyed(".", "step"), keyed("R", "reset"), eyesKey, drives, "click a picture first");
+    "click a picture, then", keyed("space", "play"), keyed(".", "step"), keyed("R", "reset"), eyesKey, drives);
   const box = make("div", { className: "wmlib wmlib-player" },
     make("div", { className: "wmlib-bar" }, play, step, reset, eyes, whereGroup, driverGroup),
     make("div", { className: "scene" },
       make("div", {}, stage, hint),
-      make("div", { className: "side" }, counter, make("div", { className: "meters" }, ...meters.map(([row]) => row)), keys,
-        rewards.box, ends.box,
-        make("div", { className: "wmlib-bar settings" }, tauLabel, horizonLabel, seedLabel), status)));
+      make("div", { className: "side" },
+        make("div", {}, counter, status, ...meters.map(([row]) => row), keys),
+        make("div", {}, rewards.box, ends.box))),
+    make("div", { className: "wmlib-bar" }, tauLabel, horizonLabel, seedLabel));
   for (const control of box.querySelectorAll("button, select, input, .stage")) {
     control.dataset.lmSuppressShortcuts = "true"; // JupyterLab keeps its own keys to itself here
   }
@@ -297,7 +297,6 @@ function render({ model, el }) {
     if (view.t < lastT || Object.keys(past).join() !== Object.keys(view.worlds).join()) {
       past = Object.fromEntries(Object.keys(view.worlds).map((name) => [name, []]));
       drawn = [];
-      lowest = 0; highest = 1;
     }
     settle(view.settings);
     showPictures(view, buffers);
@@ -355,8 +354,7 @@ function render({ model, el }) {
     const of = (steps, name) => steps?.map((s) => s[name]);
     if (!rewards.box.hidden) {
       const shown = [...front.map((s) => s.foreseen), ...(of(game, "reward") ?? [])];
-      lowest = Math.min(lowest, ...shown); highest = Math.max(highest, ...shown);
-      const low = Math.floor(lowest), high = Math.ceil(highest); // whole points: the scale rests
+      const low = Math.floor(Math.min(0, ...shown)), high = Math.ceil(Math.max(1, ...shown)); // whole: it rests
       rewards.draw({ foreseen: of(front, "foreseen"), game: of(game, "reward") }, low, high,
         [...new Set([low, 0, high])].map((value) => [value, String(value).replace("-", "−")]),
         last ? `reward foretold ${last.foreseen.toFixed(2)}` : "reward, no steps yet");
