@@ -91,6 +91,7 @@ def main() -> None:
         errors = open_and_run(page, address_of(lab, path))
         latent, _, car, doom = page.locator(".jp-OutputArea-output > .widget-vbox").all()
 
+        page.set_viewport_size({"width": 1300, "height": 1500})  # room for each as a whole
         page.wait_for_timeout(5000)  # JupyterLab goes on loading for a while
         waits = slider_to_picture(latent.get_by_role("slider").nth(1), latent.locator("img").nth(1))
         median, slow = statistics.median(waits), sorted(waits)[int(0.95 * len(waits))]

@@ -337,7 +337,6 @@ function render({ model, el }) {
     const span = (drawn.at(-1) - drawn[0]) / 1000;
     if (playing && drawn.length > 5) said.push(`${((drawn.length - 1) / span).toFixed(0)} frames/s`);
     if (view.apart !== null) said.push(`apart ${view.apart.toFixed(2)}`);
-    if (view.parted !== null) said.push(`parted at frame ${view.parted}`);
     counter.textContent = said.join(" · ");
     meters.forEach(([, set], i) => set(view.action?.[i] ?? null));
     parting = view.parted === null ? "" : `the dream left the game at frame ${view.parted}`;
