@@ -138,7 +138,7 @@ function render({ model, el }) {
   const meters = model.get("numbers").map(([name, low, high]) => meter(name, low, high));
   const parts = model.get("parts"); // what M foretells of this game
   const rewards = chart("reward", { game: ["game", "the game pays"], foreseen: ["dream", "M foretells"] });
-  const ends = chart("probability of the end", { game: ["game", "in the game"], dream: ["warm", "in the dream"] });
+  const ends = chart("probability of the end", { game: ["game", "game"], dream: ["warm", "dream"] });
   rewards.box.hidden = !parts.includes("reward");
   ends.box.hidden = !parts.includes("end");
   const drives = keyed(model.get("buttons").map(([, sign]) => sign).join(" "), "drive");
