@@ -6,7 +6,7 @@ from wmlib.figures import BLUE, GREY, ORANGE, Figure
 
 
 def draw(rows: list[Row], curves: Curves) -> Figure:
-    figure = Figure(figsize=(11, 0.38 * len(rows) + 1.4), dpi=110, layout="constrained")
+    figure = Figure(11, 0.38 * len(rows) + 1.4, dpi=110)
     bars, *panels = figure.subplots(
         1, 1 + len(curves), width_ratios=[1.6, *[1] * len(curves)], squeeze=False
     )[0]

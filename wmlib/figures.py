@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#777777"
@@ -13,7 +14,14 @@ _CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, GREY)
 
 
 class Figure(matplotlib_figure.Figure):
-    """A figure that a notebook shows by itself: no pyplot, and so no state that lives between cells."""
+    """A figure that a notebook shows by itself: no pyplot, and so no state that lives between cells.
+
+    Its white ground reaches beyond its words, so that they are read as well where the page is dark.
+    """
+
+    def __init__(self, width: float, height: float, dpi: int = 90):
+        margin = {"w_pad": 0.1, "h_pad": 0.1}  # inches
+        super().__init__((width, height), dpi=dpi, layout=ConstrainedLayoutEngine(**margin))
 
     def _repr_png_(self) -> bytes:
         full, small = io.BytesIO(), io.BytesIO()
@@ -25,7 +33,7 @@ class Figure(matplotlib_figure.Figure):
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1):
-    figure = Figure(figsize=(width, height), dpi=90, layout="constrained")
+    figure = Figure(width, height)
     return figure, np.atleast_1d(figure.subplots(rows, columns))
 
 
@@ -211,7 +219,7 @@ def film_strip(
 
 def through_v(frame: np.ndarray, z: np.ndarray, painted: np.ndarray) -> Figure:
     """A frame, the z (Z,) that V makes of it, and the frame that V paints from z."""
-    figure = Figure(figsize=(8, 2.8), dpi=90, layout="constrained")
+    figure = Figure(8, 2.8)
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.6, 1])
     for ax, picture, title in ((left, frame, "what V sees"), (right, painted, "what V paints from z")):
         ax.imshow(picture, interpolation="nearest")
@@ -265,6 +273,15 @@ def training_curves(rows: list[dict], columns: dict[str, str], title: str) -> Fi
     return figure
 
 
+def tempered(
+    logpi: np.ndarray, mu: np.ndarray, logsigma: np.ndarray, tau: float, x: np.ndarray
+) -> np.ndarray:
+    """The weighed densities (n, K) of a mixture's Gaussians (K,) at temperature tau, at x (n,)."""
+    weight = np.exp((logpi - logpi.max()) / tau)
+    weight, sigma = weight / weight.sum(), np.exp(logsigma) * np.sqrt(tau)
+    return weight * np.exp(-0.5 * ((x[:, None] - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+
+
 def mixture(
     logpi: np.ndarray,
     mu: np.ndarray,
@@ -275,11 +292,9 @@ def mixture(
     title: str,
 ) -> Figure:
     """A mixture of Gaussians (K,) at temperature tau, draws from it (n,), and what came."""
-    weight = np.exp((logpi - logpi.max()) / tau)
-    weight, sigma = weight / weight.sum(), np.exp(logsigma) * np.sqrt(tau)
     low, high = min(drawn.min(), truth) - 0.5, max(drawn.max(), truth) + 0.5
     x = np.linspace(low, high, 400)
-    parts = weight * np.exp(-0.5 * ((x[:, None] - mu) / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+    parts = tempered(logpi, mu, logsigma, tau, x)
     figure, (ax,) = _figure(7, 2.8)
     ax.hist(drawn, bins=40, density=True, color=GREY, alpha=0.35, label=f"{len(drawn)} draws")
     ax.plot(x, parts, color=BLUE, lw=0.9, ls="--")

@@ -25,6 +25,7 @@ SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},
     "docmanager-extension/plugin": {"autosave": False},  # what we do here is not to be kept
     "apputils-extension/notification": {"fetchNews": "false"},  # no question over the page
+    "apputils-extension/themes": {"adaptive-theme": True},  # light or dark, as the browser wants it
 }
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)"
 
@@ -149,6 +150,6 @@ def open_and_run(page: Page, address: str, seconds: float = 600) -> list[str]:
     return errors
 
 
-def wait_for_change(picture: Locator, before: str) -> None:
-    """Until an <img> shows something else."""
-    expect(picture).not_to_have_attribute("src", before, timeout=30_000)
+def wait_for_change(picture: Locator, before: str, what: str = "src") -> None:
+    """Until an <img> shows something else, or a drawn line goes elsewhere ("d")."""
+    expect(picture).not_to_have_attribute(what, before, timeout=30_000)

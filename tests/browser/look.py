@@ -1,7 +1,7 @@
 """Look at the things to touch in a real browser, as a reader does: what `make look` runs.
 
-Writes a picture of each into notebooks/images, which the README shows, and prints how fast they are. The
-shipped agent plays; the cells are those of the notebooks.
+Writes pictures of each into notebooks/images, in light and in dark, for the README and the notebooks,
+and prints how fast they are. The shipped agent plays; the cells are those of the notebooks.
 """
 
 import statistics
@@ -60,7 +60,7 @@ def slider_to_picture(slider: Locator, picture: Locator, presses: int = 40) -> l
 
 def frames_a_second(player: Locator, where: str, upto: int = 90) -> str:
     """What the player's counter says of its speed, once it has played for a while."""
-    player.get_by_role("combobox", name="world").select_option(where)
+    player.get_by_role("group", name="world").get_by_role("radio", name=where).check()
     expect(player.get_by_role("status")).to_have_text("ready", timeout=30_000)
     counter = player.locator(".counter").element_handle()
     reached = "([counter, n]) => +counter.textContent.split(' ')[1] >= n"
@@ -81,22 +81,28 @@ def main() -> None:
         notebook(*CELLS) as path,
     ):
         errors = open_and_run(page, address_of(lab, path))
-        latent, mixture, car, doom = page.locator(".jp-OutputArea-output > .widget-vbox").all()
+        latent, _, car, doom = page.locator(".jp-OutputArea-output > .widget-vbox").all()
 
+        page.set_viewport_size({"width": 1300, "height": 1500})  # room for each as a whole
         page.wait_for_timeout(5000)  # JupyterLab goes on loading for a while
         waits = slider_to_picture(latent.get_by_role("slider").nth(1), latent.locator("img").nth(1))
         median, slow = statistics.median(waits), sorted(waits)[int(0.95 * len(waits))]
         print(f"latent explorer: slider to picture {median:.0f} ms (median), 95 % within {slow:.0f} ms")
-        latent.screenshot(path=IMAGES / "latent_explorer.png")
-        mixture.screenshot(path=IMAGES / "mixture_explorer.png")
 
         for task, dream in (("car", car), ("doom", doom)):
             player = dream.locator(".wmlib-player")
             for where in ("dream", "game", "both"):
-                speed = frames_a_second(player, where)
+                upto = 480 if (task, where) == ("doom", "both") else 90  # until M is alarmed
+                speed = frames_a_second(player, where, upto)
                 print(f"dream player, {task}, {where}: {speed} (it holds itself at 30)")
-        car.screenshot(path=IMAGES / "dream_player.png")
-        doom.screenshot(path=IMAGES / "dream_player_doom.png")
+        names = ("latent_explorer", "mixture_explorer", "dream_player", "dream_player_doom")
+        for scheme, ending in (("light", ".png"), ("dark", "_dark.png")):
+            page.emulate_media(color_scheme=scheme)
+            is_light = str(scheme == "light").lower()
+            expect(page.locator(f"body[data-jp-theme-light={is_light}]")).to_have_count(1)
+            page.wait_for_timeout(1000)
+            for name, thing in zip(names, page.locator(".wmlib").all(), strict=True):
+                thing.screenshot(path=IMAGES / f"{name}{ending}")
         assert not errors, errors
 
 

@@ -43,18 +43,20 @@ def test_the_latent_explorer_follows_the_hand(page, lab_address):
 def test_the_mixture_explorer_walks_through_an_episode(page, lab_address):
     errors = open_and_run(page, address_of(lab_address, "notebooks/03_mdn_rnn.ipynb"))
     explorer = page.locator(".jp-OutputArea-output > .widget-vbox:has(button:has-text('draw again'))")
-    density, now = explorer.locator("img").nth(0), explorer.locator("img").nth(1)
+    density, now = explorer.locator(".wmlib-chart path.filled"), explorer.locator("img").first
     for act, picture in (
         (lambda: explorer.get_by_role("slider", name="frame").press("ArrowRight"), now),
         (lambda: explorer.get_by_role("slider", name="τ").press("ArrowRight"), density),
         (lambda: explorer.get_by_role("combobox", name="element").press("ArrowDown"), density),
         (lambda: explorer.get_by_role("button", name="draw again").click(), density),
     ):
-        before = picture.get_attribute("src")
+        what = "src" if picture is now else "d"
+        before = picture.get_attribute(what)
         act()
-        wait_for_change(picture, before)
+        wait_for_change(picture, before, what)
     frame = explorer.locator(".widget-readout").first.inner_text()
     expect(now).to_have_attribute("alt", f"frame {frame}")
+    expect(explorer.get_by_role("img", name=f"as M foretells it at frame {frame}")).to_have_count(1)
     assert errors == []
 
 
@@ -71,7 +73,10 @@ class Player:
         return self.box.get_by_role("button", name=name, exact=True)
 
     def choose(self, what, value):
-        self.box.get_by_role("combobox", name=what).select_option(value)
+        self.box.get_by_role("group", name=what).get_by_role("radio", name=value).check()
+
+    def action(self, name):
+        return self.box.locator(f".meter[data-name={name}] output").inner_text()
 
     def frame(self):
         return int(self.counter.inner_text().split()[1])
@@ -89,12 +94,11 @@ class Player:
             self.page.wait_for_timeout(1000)
 
     def step(self, press):
-        """One frame on by `press`; returns what the counter says."""
+        """One frame on by `press`."""
         before = self.frame()
         press()
         self.wait_for_frame(before + 1)
         assert self.frame() == before + 1
-        return self.counter.inner_text()
 
 
 def test_the_dream_player_plays_and_is_played(page, lab_address):
@@ -117,20 +121,23 @@ def test_the_dream_player_plays_and_is_played(page, lab_address):
     expect(player.button("gas")).to_be_visible()
     player.stage.focus()
     page.keyboard.down("ArrowUp")
-    assert "gas 0.50" in player.step(lambda: page.keyboard.press("."))
+    player.step(lambda: page.keyboard.press("."))
+    assert player.action("gas") == "0.50"
     page.keyboard.up("ArrowUp")
-    assert "gas 0.00" in player.step(lambda: page.keyboard.press("."))
+    player.step(lambda: page.keyboard.press("."))
+    assert player.action("gas") == "0.00"
     player.button("brake").click()  # while it is paused, a tap counts for the next step
-    assert "brake 0.80" in player.step(lambda: player.button("step").click())
-    assert "brake 0.00" in player.step(lambda: player.button("step").click())
+    for expected in ("0.80", "0.00"):
+        player.step(lambda: player.button("step").click())
+        assert player.action("brake") == expected
 
     # Both worlds, and eyes that close.
     player.choose("world", "both")
     expect(player.pictures).to_have_count(2)
     player.step(lambda: player.stage.press("."))
-    expect(player.counter).to_contain_text("steer")
+    assert player.action("steer") != "–"
     player.button("close eyes here").click()
-    expect(player.counter).not_to_contain_text("steer")  # no step led here
+    expect(player.box.locator(".meter output").first).to_have_text("–")  # no step led here
     expect(player.counter).to_contain_text("apart 0")
 
     # A view that is closed stops the work: it asks for nothing more.
@@ -171,9 +178,27 @@ def test_jupyterlab_leaves_the_players_keys_alone(page, small_player):
     page.wait_for_function("() => document.querySelector('.counter').textContent.startsWith('frame 0')")
     small_player.box.get_by_role("slider").press("ArrowRight")
     expect(small_player.box.locator(".number")).to_have_text("1.05")
-    small_player.box.get_by_role("combobox", name="driver").press("ArrowDown")
+    small_player.box.get_by_role("radio", name="agent").press("ArrowRight")
     expect(small_player.button("gas")).to_be_visible()
     expect(page.locator(".jp-CodeCell")).to_have_count(1)
+
+
+def test_it_follows_jupyterlabs_theme_and_its_pixels_are_all_alike(page, small_player):
+    play = small_player.button("play")
+    grounds = [(small_player.box, "rgb(255, 255, 255)"), (play, "rgb(0, 114, 178)")]
+    for thing, colour in grounds:
+        expect(thing).to_have_css("background-color", colour)
+    page.emulate_media(color_scheme="dark")
+    for thing, colour in grounds:
+        expect(thing).not_to_have_css("background-color", colour, timeout=30_000)
+    expect(play).to_have_css("background-color", "rgb(90, 179, 232)")
+    sides = []
+    for width in (1600, 1300, 600):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(300)
+        sides.append(small_player.pictures.first.bounding_box()["width"])
+        assert small_player.box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert sides[0] >= 448 > sides[2] >= 128 and all(side % 64 == 0 for side in sides)
 
 
 def test_what_you_type_while_it_plays_is_not_wiped_out(small_player):

@@ -25,7 +25,7 @@ from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import load_json, load_tensors, save_json, save_tensors
 from wmlib.runtime.log import RunLog
 from wmlib.task import Hands, Task
-from wmlib.vae import VAE
+from wmlib.worlds.painting import folded_decoder
 from wmlib.worlds.play import play
 from wmlib.worlds.record import EpisodeRecorder, SequenceRecorder
 
@@ -114,24 +114,6 @@ def _games(out: Path) -> dict[str, object]:
     }
     titles = {name: about.get("title", name) for name, about in worlds.items()}
     return {"format": FORMAT, "games": list(titles), "titles": titles}
-
-
-def folded_decoder(vae: VAE) -> dict[str, Tensor]:
-    """V's decoder, with its first two layers as one: there is no bend between them.
-
-    z (Z,) goes through from_z and the first transposed convolution to 5 x 5 places of 128 numbers; that
-    is one linear map: first.weight (3200, Z), first.bias (3200,), place by place. It has a tenth of the
-    numbers.
-    """
-    layer, state = vae.decoder[0], vae.state_dict()
-    kernel = layer.weight.double()  # (1024, 128, 5, 5)
-    weight = torch.einsum("fdij,fz->ijdz", kernel, vae.from_z.weight.double()).flatten(0, 2)
-    bias = torch.einsum("fdij,f->ijd", kernel, vae.from_z.bias.double()) + layer.bias.double()
-    rest = {
-        k: v for k, v in state.items() if k.startswith("decoder.") and not k.startswith("decoder.0.")
-    }
-    folded = {"decoder.first.weight": weight.float(), "decoder.first.bias": bias.flatten().float()}
-    return {key: value.detach() for key, value in (folded | rest).items()}
 
 
 def action_table(task: Task) -> Tensor:

@@ -1,7 +1,6 @@
 // For all that stands in the same box: names that a screen reader can say, and keys that JupyterLab keeps off.
 
 function render({ model, el }) {
-  el.style.display = "none";
   let box = null, observer = null, closed = false;
 
   function mend() {

@@ -1,7 +1,6 @@
 // The dream player's screen. It asks the kernel for one step, draws what comes back, and only then asks
 // for the next: a slow kernel never builds a queue, and a closed screen asks for nothing.
 
-const BLUE = "#0072B2", ORANGE = "#D55E00", GREY = "#777777"; // seen on white and on black
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 const SHOWN = 260; // steps in the strip
 
@@ -13,16 +12,85 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-function choice(label, options, onchange) {
-  const select = make("select", { onchange: () => onchange(select.value) });
-  for (const [value, text] of Object.entries(options)) select.append(make("option", { value }, text));
-  return [make("label", {}, label, " ", select), select];
+function choice(label, options, onchange) { // one of a few, all of them in sight
+  const name = crypto.randomUUID?.() ?? String(Math.random());
+  const radios = Object.keys(options).map((value) => make("input", { type: "radio", name, value, onchange: () => onchange(value) }));
+  const group = make("fieldset", { className: "choice" }, make("legend", {}, label),
+    ...radios.map((radio) => make("label", {}, radio, make("span", {}, options[radio.value]))));
+  return [group, {
+    get value() { return radios.find((radio) => radio.checked)?.value; },
+    set value(value) { for (const radio of radios) radio.checked = radio.value === value; },
+  }];
 }
 
 function number(label, properties, onchange) {
   const input = make("input", { ...properties, onchange: () => input.reportValidity() && onchange(+input.value) });
-  return [make("label", {}, label, " ", input), input];
+  return [make("label", { className: "setting" }, label, " ", input), input];
 }
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Values over the last steps, on a scale of their own. lines: [the key's colour, what it is] by name.
+function chart(title, lines) {
+  const paths = {}, keys = {};
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${SHOWN - 1} 1`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  const path = (kind) => {
+    const element = document.createElementNS(SVG, "path");
+    element.setAttribute("class", kind);
+    svg.append(element);
+    return element;
+  };
+  const grid = path("grid");
+  for (const [name, [kind, text]] of Object.entries(lines)) {
+    paths[name] = path(kind);
+    keys[name] = make("span", {}, make("i", { className: `key ${kind}` }), text);
+  }
+  const ticks = make("div", { className: "axis ticks" });
+  const box = make("div", { className: "wmlib-chart" },
+    make("div", { className: "legend" }, make("b", {}, title), ...Object.values(keys)),
+    make("div", { className: "plot" }, svg, ticks));
+  box.setAttribute("role", "img");
+  let shown = "";
+
+  // values: by name, null where there is none. marks: on the scale, each with its text.
+  function draw(values, low, high, marks, says) {
+    const y = (value) => ((high - Math.max(low, Math.min(high, value))) / (high - low)).toFixed(4);
+    for (const [name, element] of Object.entries(paths)) {
+      keys[name].hidden = !values[name];
+      element.setAttribute("d", (values[name] ?? []).map((value, i) => `${i ? "L" : "M"}${i} ${y(value)}`).join(""));
+    }
+    if (shown !== (shown = JSON.stringify([low, high, marks]))) {
+      grid.setAttribute("d", marks.map(([value]) => `M0 ${y(value)}H${SHOWN - 1}`).join(""));
+      ticks.replaceChildren(...marks.map(([value, text]) => {
+        const tick = make("span", {}, text);
+        tick.style.top = `${100 * y(value)}%`;
+        return tick;
+      }));
+    }
+    box.setAttribute("aria-label", says);
+  }
+  return { box, draw };
+}
+
+function meter(name, low, high) { // one number of an action
+  const bar = make("i"), said = make("output", {}, "–");
+  const share = (value) => 100 * Math.max(0, Math.min(1, (value - low) / (high - low)));
+  const zero = share(0);
+  const track = make("span", { className: "track" }, bar);
+  const row = make("div", { className: "meter" }, make("span", {}, name), track, said);
+  row.dataset.name = name;
+  track.style.setProperty("--zero", `${zero}%`);
+  return [row, (value) => { // null: no action led here
+    said.textContent = value === null ? "–" : value.toFixed(2).replace("-", "−");
+    const to = share(value ?? 0);
+    bar.style.left = `${Math.min(zero, to)}%`;
+    bar.style.width = `${Math.abs(to - zero)}%`;
+  }];
+}
+
+function keyed(key, text) { return make("span", {}, make("kbd", {}, key), " ", text); }
 
 function render({ model, el }) {
   const id = crypto.randomUUID?.() ?? String(Math.random());
@@ -37,7 +105,7 @@ function render({ model, el }) {
   const tapped = new Set(); // keys touched since the last step: a short tap counts, too
 
   // What there is to see and to press
-  const play = make("button", { onclick: () => setPlaying(!playing), title: "space" }, "play");
+  const play = make("button", { className: "main", onclick: () => setPlaying(!playing), title: "space" }, "play");
   const step = make("button", { onclick: () => { setPlaying(false); askStep(); }, title: "full stop" }, "step");
   const reset = make("button", { onclick: () => ask("reset"), title: "R" }, "reset");
   const eyes = make("button", {
@@ -45,10 +113,8 @@ function render({ model, el }) {
     title: "E: the dream goes on from what the game shows now",
   }, "close eyes here");
   const change = (name) => (value) => ask("change", { [name]: value });
-  const [whereLabel, where] = choice("world", {
-    dream: "the dream", game: "the game", both: "both, same actions",
-  }, change("where"));
-  const [driverLabel, driver] = choice("driver", { agent: "the agent", you: "you" }, (value) => {
+  const [whereGroup, where] = choice("world", { dream: "dream", game: "game", both: "both" }, change("where"));
+  const [driverGroup, driver] = choice("driver", { agent: "agent", you: "you" }, (value) => {
     change("driver")(value);
     if (value === "you") stage.focus();
   });
@@ -60,21 +126,33 @@ function render({ model, el }) {
   tauLabel.append(" ", tauShown);
   const controls = { where, driver, seed, horizon, tau };
   const stage = make("div", {
-    className: "stage row", tabIndex: 0,
+    className: "stage", tabIndex: 0,
     aria: { label: "The screen. Arrow keys drive when you are the driver; space plays and pauses; full stop steps; R resets." },
   });
   stage.setAttribute("role", "application"); // a screen reader passes the arrow keys on
-  const keys = make("div", { className: "row keys" });
+  const keys = make("div", { className: "keys" });
   for (const [name, sign, label] of model.get("buttons")) keys.append(keyButton(name, sign, label));
-  const strip = make("canvas", { width: 560, height: 110 });
-  strip.setAttribute("role", "img");
   const counter = make("div", { className: "counter" });
-  const status = make("div");
+  const status = make("div", { className: "status" });
   status.setAttribute("role", "status");
-  const box = make("div", { className: "wmlib-player" },
-    make("div", { className: "row" }, play, step, reset, eyes, whereLabel, driverLabel),
-    make("div", { className: "row" }, tauLabel, horizonLabel, seedLabel),
-    stage, keys, counter, strip, status);
+  const meters = model.get("numbers").map(([name, low, high]) => meter(name, low, high));
+  const parts = model.get("parts"); // what M foretells of this game
+  const rewards = chart("reward", { game: ["game", "the game pays"], foreseen: ["dream", "M foretells"] });
+  const ends = chart("probability of the end", { game: ["game", "game"], dream: ["warm", "dream"] });
+  rewards.box.hidden = !parts.includes("reward");
+  ends.box.hidden = !parts.includes("end");
+  const drives = keyed(model.get("buttons").map(([, sign]) => sign).join(" "), "drive");
+  const eyesKey = keyed("E", "close eyes");
+  const hint = make("div", { className: "wmlib-hint" },
+    "click a picture, then", keyed("space", "play"), keyed(".", "step"), keyed("R", "reset"), eyesKey, drives);
+  const box = make("div", { className: "wmlib wmlib-player" },
+    make("div", { className: "wmlib-bar" }, play, step, reset, eyes, whereGroup, driverGroup),
+    make("div", { className: "scene" },
+      make("div", {}, stage, hint),
+      make("div", { className: "side" },
+        make("div", {}, counter, status, ...meters.map(([row]) => row), keys),
+        make("div", {}, rewards.box, ends.box))),
+    make("div", { className: "wmlib-bar" }, tauLabel, horizonLabel, seedLabel));
   for (const control of box.querySelectorAll("button, select, input, .stage")) {
     control.dataset.lmSuppressShortcuts = "true"; // JupyterLab keeps its own keys to itself here
   }
@@ -83,7 +161,7 @@ function render({ model, el }) {
   el.append(box);
 
   function keyButton(name, sign, label) {
-    const button = make("button", { aria: { label }, title: `hold to ${label}; while paused it counts for the next step` }, sign);
+    const button = make("button", { aria: { label }, title: `hold to ${label}; while paused it counts for the next step` }, make("b", {}, sign), make("span", {}, label));
     button.dataset.key = name;
     const hold = (on) => () => { on ? (pushed.add(name), tapped.add(name)) : pushed.delete(name); showKeys(); };
     const presses = (event) => event.key === " " || event.key === "Enter";
@@ -209,9 +287,9 @@ function render({ model, el }) {
       if (name === "tau") tauShown.textContent = settings.tau.toFixed(2);
     }
     known = settings;
-    eyes.hidden = settings.where !== "both";
+    eyes.hidden = eyesKey.hidden = settings.where !== "both";
     tauLabel.hidden = settings.where === "game";
-    keys.hidden = settings.driver !== "you";
+    keys.hidden = drives.hidden = settings.driver !== "you";
   }
 
   function show(view, buffers) {
@@ -227,7 +305,7 @@ function render({ model, el }) {
       drawn = [...drawn, performance.now()].slice(-20);
     }
     lastT = view.t;
-    drawStrip();
+    drawStrips();
     showNumbers(view);
   }
 
@@ -238,7 +316,7 @@ function render({ model, el }) {
       stage.replaceChildren(...names.map((name) => {
         const picture = make("canvas", { className: "picture", width: 64, height: 64 });
         picture.setAttribute("role", "img");
-        return make("figure", {}, make("figcaption", {}, view.worlds[name].name), picture);
+        return make("figure", {}, make("figcaption", {}, make("b", {}, view.worlds[name].name), make("span")), picture);
       }));
     }
     names.forEach((name, i) => {
@@ -249,18 +327,18 @@ function render({ model, el }) {
       picture.setAttribute("aria-label", `${view.worlds[name].name}, frame ${view.t}`);
       const total = view.worlds[name].total.toFixed(1);
       const promised = name === "dream" ? "promised" : "earned";
-      stage.children[i].firstChild.textContent = `${view.worlds[name].name}: ${total} points ${promised}`;
+      stage.children[i].querySelector("span").textContent = `${total} points ${promised}`;
+      stage.children[i].classList.toggle("over", view.worlds[name].over);
     });
   }
 
   function showNumbers(view) {
-    const parts = [`frame ${view.t}`];
+    const said = [`frame ${view.t}`];
     const span = (drawn.at(-1) - drawn[0]) / 1000;
-    if (playing && drawn.length > 5) parts.push(`${((drawn.length - 1) / span).toFixed(0)} frames/s`);
-    if (view.action) parts.push(view.action.map((value, i) => `${model.get("numbers")[i]} ${value.toFixed(2)}`).join(", "));
-    if (view.apart !== null) parts.push(`apart ${view.apart.toFixed(2)}`);
-    if (view.parted !== null) parts.push(`parted at frame ${view.parted}`);
-    counter.textContent = parts.join(" · ");
+    if (playing && drawn.length > 5) said.push(`${((drawn.length - 1) / span).toFixed(0)} frames/s`);
+    if (view.apart !== null) said.push(`apart ${view.apart.toFixed(2)}`);
+    counter.textContent = said.join(" · ");
+    meters.forEach(([, set], i) => set(view.action?.[i] ?? null));
     parting = view.parted === null ? "" : `the dream left the game at frame ${view.parted}`;
     if (view.over && !wishes.some(([what]) => what === "reset")) {
       setPlaying(false);
@@ -270,42 +348,20 @@ function render({ model, el }) {
     }
   }
 
-  function drawStrip() {
-    const context = strip.getContext("2d"), { width, height } = strip;
-    const ink = getComputedStyle(box).color;
-    context.clearRect(0, 0, width, height);
-    context.font = "11px sans-serif";
-    const left = 8, right = width - 8, top = 20, bottom = height - 8, zero = bottom - (bottom - top) / 5;
-    const x = (i) => left + (i / (SHOWN - 1)) * (right - left);
-    context.strokeStyle = GREY;
-    context.globalAlpha = 0.5;
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.beginPath(); context.moveTo(left, zero); context.lineTo(right, zero); context.stroke();
-    context.globalAlpha = 1;
-    const name = "dream" in past ? "dream" : "game", steps = past[name] ?? [];
-    const line = (values, colour, y, dash = []) => {
-      context.strokeStyle = colour; context.lineWidth = 1.5; context.setLineDash(dash); context.beginPath();
-      values.forEach((value, i) => (i ? context.lineTo(x(i), y(value)) : context.moveTo(x(i), y(value))));
-      context.stroke(); context.setLineDash([]); context.lineWidth = 1;
-    };
-    const points = (value) => zero - Math.max(-1, Math.min(4, value)) * ((zero - top) / 4);
-    if ("game" in past) line(past.game.map((s) => s.reward), GREY, points);
-    line(steps.map((s) => s.foreseen), BLUE, points);
-    line(steps.map((s) => s.end), ORANGE, (value) => bottom - value * (bottom - top), [4, 2]);
-    context.textBaseline = "middle";
-    let at = left;
-    const key = (colour, text) => {
-      context.fillStyle = colour; context.fillRect(at, 6, 14, 4);
-      context.fillStyle = ink; context.fillText(text, at + 18, 9);
-      at += 30 + context.measureText(text).width;
-    };
-    key(BLUE, "reward that M foretells (−1 to 4)");
-    if ("game" in past) key(GREY, "reward that the game pays");
-    key(ORANGE, "probability of the end (0 to 1)");
-    const last = steps.at(-1);
-    strip.setAttribute("aria-label", last
-      ? `reward foretold ${last.foreseen.toFixed(2)}, probability of the end ${last.end.toFixed(2)}`
-      : "reward and probability of the end, no steps yet");
+  function drawStrips() {
+    const game = past.game, front = past.dream ?? game ?? [], last = front.at(-1);
+    const of = (steps, name) => steps?.map((s) => s[name]);
+    if (!rewards.box.hidden) {
+      const shown = [...front.map((s) => s.foreseen), ...(of(game, "reward") ?? [])];
+      const low = Math.floor(Math.min(0, ...shown)), high = Math.ceil(Math.max(1, ...shown)); // whole: it rests
+      rewards.draw({ foreseen: of(front, "foreseen"), game: of(game, "reward") }, low, high,
+        [...new Set([low, 0, high])].map((value) => [value, String(value).replace("-", "−")]),
+        last ? `reward foretold ${last.foreseen.toFixed(2)}` : "reward, no steps yet");
+    }
+    if (!ends.box.hidden) {
+      ends.draw({ dream: of(past.dream, "end"), game: of(game, "end") }, 0, 1, [[0, "0"], [0.5, "½"], [1, "1"]],
+        last ? `probability of the end ${last.end.toFixed(2)}` : "probability of the end, no steps yet");
+    }
   }
 
   function leave() {

@@ -12,6 +12,7 @@ import traitlets
 from wmlib.agent import Agent
 from wmlib.runtime.device import one_thread
 from wmlib.runtime.fields import HIGHEST_TAU, LOWEST_TAU
+from wmlib.widgets.access import LOOK
 from wmlib.widgets.png import png
 from wmlib.widgets.session import HIGHEST_HORIZON, Driver, Session, View, Where
 
@@ -24,10 +25,13 @@ class _Screen(anywidget.AnyWidget):
     slow kernel never builds a queue, and a closed view asks for nothing."""
 
     _esm = Path(__file__).with_suffix(".js")
-    _css = Path(__file__).with_suffix(".css")
+    _css = "\n".join(
+        file.read_text(encoding="utf-8") for file in (LOOK, Path(__file__).with_suffix(".css"))
+    )
     limit = traitlets.Int(30, help="frames a second at most").tag(sync=True)
     buttons = traitlets.List(help="of each key its name, its sign, what it does").tag(sync=True)
-    numbers = traitlets.List(help="what the numbers of an action are called").tag(sync=True)
+    numbers = traitlets.List(help="of each number of an action its name, least, most").tag(sync=True)
+    parts = traitlets.List(help="what M foretells beside z: reward, end").tag(sync=True)
 
 
 class DreamPlayer(ipywidgets.VBox):
@@ -56,7 +60,10 @@ class DreamPlayer(ipywidgets.VBox):
         self.screens: deque[str] = deque(maxlen=16)
         task = agent.task
         buttons = [[key, _SIGNS[key], does] for key, does in task.keys.items()]
-        self.screen = _Screen(buttons=buttons, numbers=list(task.actions))
+        numbers = [[name, least, most] for name, (least, most) in task.actions.items()]
+        heads = {"reward": task.predicts_reward, "end": task.predicts_done}
+        parts = [name for name, has in heads.items() if has]
+        self.screen = _Screen(buttons=buttons, numbers=numbers, parts=parts)
         self.screen.on_msg(self.asked)
         self.plain = _PlainPlayer(self.session)
         super().__init__([self.screen, self.plain])

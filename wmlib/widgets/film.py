@@ -3,7 +3,7 @@
 import ipywidgets
 import numpy as np
 
-from wmlib.widgets.access import Access
+from wmlib.widgets.access import Access, classed, hint, whole_pixels
 from wmlib.widgets.png import png
 
 
@@ -13,12 +13,15 @@ class Film(ipywidgets.VBox):
     Moving the slider sets the picture's value and nothing else: no plotting, no printing, so that it
     works the same in every notebook front end.
 
+    Args:
+        scale: how many times as large they are shown at most.
+
     Raises:
         ValueError: there is no frame, or there are more captions than frames, or fewer.
     """
 
-    def __init__(self, frames: np.ndarray, captions: list[str] | None = None, scale: int = 4):
-        self.frames, self.scale = frames, scale
+    def __init__(self, frames: np.ndarray, captions: list[str] | None = None, scale: int = 6):
+        self.frames = frames
         if not len(frames):
             raise ValueError("there are no frames: a film needs one or more")
         self.captions = [f"frame {t}" for t in range(len(frames))] if captions is None else captions
@@ -28,15 +31,24 @@ class Film(ipywidgets.VBox):
         self.slider = ipywidgets.IntSlider(0, 0, last, description="frame")
         self.play = ipywidgets.Play(min=0, max=last, interval=60)
         ipywidgets.jslink((self.play, "value"), (self.slider, "value"))
-        self.picture = ipywidgets.Image(format="png", layout={"width": "fit-content"})
+        width = whole_pixels(times=scale, pixels=frames.shape[2])
+        self.picture = ipywidgets.Image(format="png", layout={"width": width})
         self.caption, self.access = ipywidgets.Label(), Access()
         self.slider.observe(lambda change: self.show(change["new"]), "value")
         self.show(0)
-        controls = ipywidgets.HBox([self.play, self.slider])
-        super().__init__([controls, self.picture, self.caption, self.access])
+        figure = ipywidgets.VBox([self.picture, self.caption])
+        super().__init__(
+            [
+                classed(ipywidgets.HBox([self.play, self.slider]), "wmlib-bar"),
+                classed(figure, "wmlib-figure"),
+                hint("[Tab] to the slider, [←] [→] move it frame by frame."),
+                self.access,
+            ]
+        )
+        classed(self, "wmlib")
 
     def show(self, t: int) -> None:
         """Put frame t on the screen."""
-        self.picture.value = png(self.frames[t], self.scale)
+        self.picture.value = png(self.frames[t], 1)
         self.access.pictures = [self.captions[t]]
         self.caption.value = self.captions[t]

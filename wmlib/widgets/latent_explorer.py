@@ -7,8 +7,9 @@ import torch
 from wmlib.measure.diagnostics import examine_vae
 from wmlib.runtime.device import one_thread
 from wmlib.vae import VAE, to_frames, to_images
-from wmlib.widgets.access import Access
+from wmlib.widgets.access import Access, classed, hint, whole_pixels
 from wmlib.widgets.png import png
+from wmlib.worlds.painting import Painter
 
 _REACH = 4.0
 """The sliders go from minus this to plus this; z is about standard normal."""
@@ -30,7 +31,7 @@ class LatentExplorer(ipywidgets.VBox):
     def __init__(self, vae: VAE, frames: np.ndarray, seed: int = 0):
         if len(frames) < 2:
             raise ValueError(f"frames holds {len(frames)}; to walk from one to another takes 2 or more")
-        self.vae, self.frames = vae, frames
+        self.vae, self.frames, self.painter = vae, frames, Painter(vae)
         with torch.inference_mode():
             images = to_images(torch.from_numpy(frames))
             self.mu = torch.cat([vae.encode(part)[0] for part in images.split(64)])  # (n, Z)
@@ -49,24 +50,40 @@ class LatentExplorer(ipywidgets.VBox):
             self._button("all zero", "z = 0, the middle of the prior", self.zero),
             self._button("random z", "a z drawn from the prior, the standard normal", self.random),
         ]
+        buttons[0].button_style = "primary"
+        names = ("real", "painted", "difference")
         self.pictures = {
-            name: ipywidgets.Image(format="png", layout={"width": "256px", "height": "256px"})
-            for name in ("real", "painted", "difference")
+            name: ipywidgets.Image(format="png", layout={"width": whole_pixels(3)}) for name in names
         }
-        for picture in self.pictures.values():
-            picture.add_class("wmlib-pixels")
-        self.caption, self.access = ipywidgets.Label(), Access()
-        marks = [self._marks(i, float(kl[i])) for i in self.sliders]
-        rows = [
-            ipywidgets.HBox(pair, layout={"flex": "0 0 auto"})  # scrolled, not squeezed
-            for pair in zip(self.sliders.values(), marks, strict=True)
+        self.captions, self.access = {name: ipywidgets.Label() for name in names}, Access()
+        shown = [
+            classed(ipywidgets.VBox([self.captions[name], self.pictures[name]]), "wmlib-figure")
+            for name in names
         ]
-        sliders = ipywidgets.VBox(rows, layout={"max_height": "290px", "overflow": "auto"})
-        controls = ipywidgets.HBox([*buttons, self.walk])
+        rows = [
+            classed(ipywidgets.HBox([slider, self._marks(i, float(kl[i]))]), "wmlib-z")
+            for i, slider in self.sliders.items()
+        ]
+        for row in rows:
+            row.layout.flex = "0 0 auto"  # scrolled, not squeezed
+        sliders = ipywidgets.VBox(rows, layout={"max_height": "330px", "overflow": "auto"})
+        keys = hint(
+            "[Tab] to the next slider, [←] [→] move it, [Home] [End] to its ends. The bar behind a "
+            "slider is where nine of ten real frames have this element, its tick their middle; on the "
+            "right, how much the element says of a frame, in nats."
+        )
         self._silent = False
         self.real_frame()
-        pictures = ipywidgets.HBox(list(self.pictures.values()))
-        super().__init__([controls, pictures, self.caption, sliders, self.access])
+        super().__init__(
+            [
+                classed(ipywidgets.HBox([*buttons, self.walk]), "wmlib-bar"),
+                classed(ipywidgets.HBox(shown), "wmlib-pictures"),
+                classed(sliders, "wmlib-zs"),
+                keys,
+                self.access,
+            ]
+        )
+        classed(self, "wmlib")
 
     # What the buttons do
 
@@ -96,28 +113,27 @@ class LatentExplorer(ipywidgets.VBox):
 
     def _slider(self, i: int) -> ipywidgets.FloatSlider:
         slider = ipywidgets.FloatSlider(
-            0, min=-_REACH, max=_REACH, step=0.05, description=f"z[{i}]", readout_format="+.2f",
-            layout={"width": "420px"},
+            0, min=-_REACH, max=_REACH, step=0.05, description=f"z[{i}]", readout_format="+.2f"
         )  # fmt: skip
         slider.observe(lambda change: self._moved(i, change["new"]), "value")
         return slider
 
     def _button(self, text: str, tooltip: str, action) -> ipywidgets.Button:
-        button = ipywidgets.Button(description=text, tooltip=tooltip, layout={"width": "7em"})
+        button = ipywidgets.Button(description=text, tooltip=tooltip)
         button.on_click(lambda _: action())
         return button
 
     def _marks(self, i: int, kl: float) -> ipywidgets.HTML:
         """Where real frames have this element: its middle nine tenths, on the slider's scale."""
-        low, middle, high = np.quantile(self.mu[:, i].numpy(), [0.05, 0.5, 0.95])
-        x = [140 * (v + _REACH) / (2 * _REACH) for v in (low, middle, high)]
+        low, middle, high = np.quantile(self.mu[:, i].numpy(), [0.05, 0.5, 0.95]).clip(-_REACH, _REACH)
         text = f"real frames: {low:+.1f} to {high:+.1f}"
+        low, middle, high = (100 * (v + _REACH) / (2 * _REACH) for v in (low, middle, high))
         return ipywidgets.HTML(
-            f'<svg width="140" height="20" role="img" aria-label="{text}">'
-            '<line x1="0" x2="140" y1="10" y2="10" stroke="#777777"/>'
-            f'<rect x="{x[0]:.1f}" y="5" width="{max(x[2] - x[0], 1):.1f}" height="10" fill="#0072B2"/>'
-            f'<rect x="{x[1] - 1:.1f}" y="3" width="2" height="14" fill="#E69F00"/></svg>'
-            f" {text}; {kl:.1f} nats"
+            f'<span title="{text}"><svg width="140" height="12" viewBox="0 0 100 12" role="img" '
+            f'aria-label="{text}" preserveAspectRatio="none">'
+            f'<rect x="{low:.1f}" y="0" width="{max(high - low, 1):.1f}" height="12" rx="1.5"/>'
+            f'<rect x="{middle - 0.4:.1f}" y="0" width="0.8" height="12"/></svg>'
+            f'<span class="words"> {text}; </span>{kl:.1f} nats</span>'
         )
 
     def _moved(self, i: int, value: float) -> None:
@@ -134,7 +150,7 @@ class LatentExplorer(ipywidgets.VBox):
     def _paint(self) -> None:
         which = self.here if self.walk.value < 0.5 else self.there
         with one_thread():
-            painted = to_frames(self.vae.decode(self.z[None]))[0].numpy()
+            painted = to_frames(self.painter.decode(self.z[None]))[0].numpy()
         real = self.frames[which]
         difference = np.abs(real.astype(int) - painted)
         bright = (3 * difference).clip(0, 255).astype(np.uint8)
@@ -145,7 +161,6 @@ class LatentExplorer(ipywidgets.VBox):
         ]  # fmt: skip
         error = float(np.square(difference / 255.0).sum())
         origin = ", from which this z does not come" if self.invented else ""
-        self.caption.value = (
-            f"left: real frame {which}{origin}; middle: what V paints from z; right: the difference, "
-            f"three times as bright (squared error {error:.0f})"
-        )
+        self.captions["real"].value = f"real frame {which}{origin}"
+        self.captions["painted"].value = "what V paints from z"
+        self.captions["difference"].value = f"difference, tripled; squared error {error:.0f}"

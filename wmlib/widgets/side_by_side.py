@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from wmlib.agent import Agent
 from wmlib.config import Machine
 from wmlib.runtime.disk import ensure_writable, whole_file
 from wmlib.worlds.record import Step
+
+_GROUND = "#1b1f28"
+"""Of the words: a GIF doesn't know on what it will lie, and this is seen well on white and on black."""
 
 
 def show_side_by_side(
@@ -38,14 +41,14 @@ def _aligned(game: list[Step], dream: list[Step]) -> Iterator[tuple[Step, Step]]
         yield game[min(i, len(game) - 1)], dream[min(i, len(dream) - 1)]
 
 
-def _pair(game: Step, dream: Step, scale: int = 3) -> Image.Image:
-    side, bar = 64 * scale, 16
-    sheet = Image.new("RGB", (2 * side + 6, side + bar), "white")
-    draw = ImageDraw.Draw(sheet)
-    for left, name, step in ((0, "real game", game), (side + 6, "M's dream", dream)):
+def _pair(game: Step, dream: Step, scale: int = 5) -> Image.Image:
+    side, gap, bar = 64 * scale, 8, 30
+    sheet = Image.new("RGB", (2 * side + gap, side + bar), _GROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for left, name, step in ((0, "the game", game), (side + gap, "the dream", dream)):
         picture = Image.fromarray(step.frame).resize((side, side), Image.Resampling.NEAREST)
         sheet.paste(picture, (left, bar))
-        draw.text((left + 4, 2), name, fill="black")
+        draw.text((left + 10, bar / 2), name, fill="white", font=font, anchor="lm")
     return sheet
 
 

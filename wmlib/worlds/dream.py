@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from wmlib.runtime.fields import ConfigError, as_seed
 from wmlib.vae import VAE, sample_z, to_frames
 from wmlib.worlds.imagination import Imagination
 from wmlib.worlds.moments import DreamStarts
+from wmlib.worlds.painting import Painter
 from wmlib.worlds.world import Lanes
 
 SIDE_BY_SIDE = 32
@@ -131,7 +133,11 @@ class DreamWorld(Lanes):
         """z as V paints it, (lanes, 64, 64, 3) uint8."""
         if self.painter is None:
             raise ValueError("a dream has pictures only if it was made with painter=vae")
-        return to_frames(self.painter.decode(self._z)).numpy()
+        return to_frames(self._hand.decode(self._z)).numpy()
+
+    @cached_property
+    def _hand(self) -> Painter:
+        return Painter(self.painter)  # not before: most dreams are never looked at
 
     def features(self) -> Tensor:
         """What C is given now, (lanes, F)."""

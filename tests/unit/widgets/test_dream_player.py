@@ -38,10 +38,12 @@ def test_the_keys_and_the_numbers_are_those_of_the_game(player, doom_run):
     assert [key for key, _, _ in player.screen.buttons] == list(player.plain.held) == [
         "left", "up", "down", "right",
     ]  # fmt: skip
-    assert player.screen.numbers == ["steer", "gas", "brake"]
+    assert player.screen.numbers == [["steer", -1.0, 1.0], ["gas", 0.0, 1.0], ["brake", 0.0, 1.0]]
+    assert player.screen.parts == ["reward", "end"]
     doom = DreamPlayer(load_agent(doom_run))
     assert doom.screen.buttons == [["left", "←", "step left"], ["right", "→", "step right"]]
-    assert doom.screen.numbers == ["step"] and list(doom.plain.held) == ["left", "right"]
+    assert doom.screen.parts == ["end"]  # to live on is all that is paid there
+    assert doom.screen.numbers == [["step", -1.0, 1.0]] and list(doom.plain.held) == ["left", "right"]
     doom.plain.held["right"].value = True
     doom.plain.driver.value = "you"
     doom.plain.step.click()

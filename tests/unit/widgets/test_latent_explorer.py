@@ -41,7 +41,8 @@ def test_a_latents_slider_repaints_and_leaves_the_rest_of_z(agent, frames):
     slider.value = 1.5
     z[number] = 1.5
     assert torch.equal(explorer.z, z)
-    np.testing.assert_array_equal(shown(explorer.pictures["painted"], 1), painted(agent.vae, z))
+    difference = shown(explorer.pictures["painted"], 1).astype(int) - painted(agent.vae, z)
+    assert np.abs(difference).max() <= 1  # folded layers round otherwise
 
 
 def test_the_latents_are_ordered_by_their_kl(agent, frames):
@@ -66,9 +67,9 @@ def test_back_leads_to_the_frame_on_the_left(agent, frames):
     explorer = LatentExplorer(agent.vae, frames)
     first = explorer.z.clone()
     explorer.random()
-    assert "from which this z does not come" in explorer.caption.value
+    assert explorer.captions["real"].value.endswith(", from which this z does not come")
     explorer.set(explorer.mu[explorer.here])
-    assert torch.equal(explorer.z, first) and "does not come" not in explorer.caption.value
+    assert torch.equal(explorer.z, first) and "not come" not in explorer.captions["real"].value
 
 
 def test_half_the_walk_is_the_middle_of_two_frames(agent, frames):

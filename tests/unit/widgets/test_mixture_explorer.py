@@ -43,9 +43,9 @@ def painted(vae, z):
 def test_what_came_is_the_next_frame_and_now_is_this_one(agent, store, mixture):
     mixture.t.value = 30
     frames = store.frames(store.seeds[0])
-    np.testing.assert_array_equal(shown(mixture.strip[0], 2), frames[30])
+    np.testing.assert_array_equal(shown(mixture.strip[0], 1), frames[30])
     mu, _ = agent.vae.encode(to_images(torch.from_numpy(np.array(frames[31:32]))))
-    difference = shown(mixture.strip[-1], 2).astype(int) - painted(agent.vae, mu[0].detach())
+    difference = shown(mixture.strip[-1], 1).astype(int) - painted(agent.vae, mu[0].detach())
     assert np.abs(difference).max() <= 1  # a batch of another size rounds otherwise
 
 
@@ -66,9 +66,9 @@ def test_its_draws_follow_the_mixture(mixture):
 
 
 def test_temperature_and_number_change_the_picture(mixture):
-    before = mixture.picture.value
+    before = mixture.chart.value
     mixture.tau.value = 0.3
-    cold = mixture.picture.value
+    cold = mixture.chart.value
     mixture.latent.value = mixture.latent.options[-1][1]
-    assert len({before, cold, mixture.picture.value}) == 3
+    assert len({before, cold, mixture.chart.value}) == 3
     mixture.tau.value = 1.0

@@ -47,7 +47,7 @@ def test_both_films_are_shown_to_the_end_of_the_longer_one(tmp_path):
     for t, shade in enumerate((0, 80, 160)):
         picture.seek(t)
         sheet = np.asarray(picture.convert("RGB"))
-        assert sheet.shape == (64 * 3 + 16, 2 * 64 * 3 + 6, 3)
+        assert sheet.shape == (64 * 5 + 30, 2 * 64 * 5 + 8, 3)
         assert sheet[100, 100].tolist() == [shade] * 3  # the game on the left
         assert sheet[100, -100].tolist() == [240] * 3  # the dream, which holds its last frame
 
