@@ -195,7 +195,7 @@ def test_names_that_are_offered_are_known(capsys, words, accepts):
 def test_players_that_are_offered_can_play(capsys):
     assert main(["evaluate", "--policy", "nobody"]) == 2
     offered = capsys.readouterr().err.rpartition("game ")[2].strip().split(", ")
-    assert offered == list(find_task("carracing").policies())
+    assert offered == [*find_task("carracing").policies(), "blind"]
 
 
 def test_an_out_that_is_a_folder_is_refused_with_a_file_that_is_taken(tmp_path, monkeypatch, capsys):
