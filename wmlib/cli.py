@@ -26,7 +26,7 @@ from wmlib.config import (
     makers,
 )
 from wmlib.envs.errors import GameError
-from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable
+from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable, whole_file
 from wmlib.runtime.fields import ConfigError, check, check_counts, check_seed, check_taus
 from wmlib.runtime.files import REFERENCE, as_json, load_json, save_json
 from wmlib.runtime.place import CHECKOUT
@@ -174,6 +174,18 @@ class PlayOptions:
     def __post_init__(self):
         check_counts(self, steps=1)
         check_seed(self, "seed")
+
+
+@dataclass(frozen=True)
+class ExamineOptions:
+    """What to look at where a run does not learn. It may be amid its stages: what there is is asked."""
+
+    run_dir: Path = Path("runs/carracing-laptop")
+    """Folder of the run."""
+    task: str | None = None
+    """The game; by default the run's own."""
+    out: Path = Path("examine.png")
+    """The picture to write: recorded frames, as they were, as V paints them, and as M expected them."""
 
 
 @dataclass(frozen=True)
@@ -539,6 +551,21 @@ def _play(argv: list[str]) -> int:
     return _tell_instead(text, why) if why else 0
 
 
+def _examine(argv: list[str]) -> int:
+    options = tyro.cli(ExamineOptions, prog="python -m wmlib examine", args=argv)
+    from wmlib.stages.examine import examine
+    from wmlib.stages.folder import recorded_task
+
+    ensure_writable(options.out, "--out")
+    found = examine(options.run_dir, find_task(options.task or recorded_task(options.run_dir)))
+    if found.picture is not None:
+        with whole_file(options.out) as temporary:
+            found.picture.savefig(temporary, format="png")
+    text = found.text + (f"\npicture: {options.out}" if found.picture else "")
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why) if why else 0
+
+
 def _worker(argv: list[str]) -> int:
     from wmlib.cluster.scheduler import run_worker
 
@@ -553,6 +580,7 @@ _COMMANDS = {
     "evaluate": _evaluate,
     "temperature": _temperature,
     "fidelity": _fidelity,
+    "examine": _examine,
     "play": _play,
     "export": _export,
     "export-web": _export_web,

@@ -78,7 +78,16 @@ def options_named() -> set[tuple[str, str, str]]:
 def options_of():
     """The options of each command, as its own help lists them."""
     known = {}
-    for command in ("run", "evaluate", "temperature", "fidelity", "play", "export", "export-web"):
+    for command in (
+        "run",
+        "evaluate",
+        "temperature",
+        "fidelity",
+        "examine",
+        "play",
+        "export",
+        "export-web",
+    ):
         with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
             main([command, "--help"])
         known[command] = set(re.findall(r"--[\w.-]+", shown.getvalue()))
