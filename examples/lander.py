@@ -16,9 +16,11 @@ from wmlib.config import (
     CollectConfig,
     Coordinates,
     DreamConfig,
+    DreamSearch,
     EvaluateConfig,
     IterateConfig,
     MDNRNNConfig,
+    RoundsConfig,
     RunConfig,
     VAEConfig,
     Validation,
@@ -31,26 +33,36 @@ ENGINES = ("nothing", "left engine", "main engine", "right engine")
 def laptop():
     """From nothing in two hours on two cores."""
     # With the paper's half nat V may leave out what is so small.
-    vae = VAEConfig(steps=6000, batch_size=50, free_bits=2.0)
+    vae = VAEConfig(steps=4500, batch_size=50, free_bits=2.0)
     mdnrnn = MDNRNNConfig(steps=2500, batch_size=50, sequence_length=100, reward_weight=None)
+    tests = Validation(every=8, episodes=32, horizon=500)
+    # Explorers fall within fifty frames. Far beyond that, M's first dream would be made up.
     dream = DreamConfig(
-        generations=60, population=64, episodes=8, horizon=500, sigma=0.5, weight_decay=0.0, average=3,
-        end="sampled", precision="auto", coordinates=Coordinates("advantage"),
-        validation=Validation(every=6, episodes=32, horizon=500),
+        generations=48, population=64, episodes=8, horizon=120, sigma=0.5, weight_decay=0.0, average=3,
+        end="sampled", precision="auto", coordinates=Coordinates("advantage"), validation=tests,
     )  # fmt: skip
     return RunConfig(
         task=TASK,
-        stages=("collect", "vae", "mdnrnn", "dream", "iterate", "evaluate"),
+        stages=("collect", "vae", "mdnrnn", "dream", "iterate", "rounds", "evaluate"),
         collect=CollectConfig(episodes=2000, horizon=500),
         vae=vae,
         mdnrnn=mdnrnn,
         dream=dream,
-        # Explorers fall. What it is to hover, C's own games show.
+        # What it is to hover and to come down gently, C's own games show, better each round.
         iterate=IterateConfig(
-            episodes=600, horizon=500, share=0.6, calibrate=True,
-            vae=replace(vae, steps=2000, learning_rate=3e-4),
-            mdnrnn=replace(mdnrnn, steps=2500, learning_rate=5e-4),
-            dream=dream,
+            episodes=500, horizon=500, share=0.6, calibrate=True,
+            vae=replace(vae, steps=1500, learning_rate=3e-4),
+            mdnrnn=replace(mdnrnn, steps=2000, learning_rate=5e-4),
+            dream=replace(dream, horizon=200),
+        ),
+        rounds=RoundsConfig(
+            rounds=6, games=64, horizon=500, patience=0, margin=10,
+            mdnrnn=replace(mdnrnn, steps=300, learning_rate=5e-4),
+            dream=DreamSearch(
+                generations=12, population=64, episodes=8, horizon=200, sigma=0.05, weight_decay=0.0,
+                average=3, end="sampled", precision="auto",
+            ),
+            validation=tests,
         ),
         evaluate=EvaluateConfig(horizon=500),
     )  # fmt: skip
