@@ -40,6 +40,7 @@ class Catch(Env):
         picture = np.full((SIDE, SIDE, 3), 60, np.uint8)
         picture[self.y - 6 : self.y + 6, self.x - 6 : self.x + 6] = (255, 220, 60)
         picture[SIDE - 8 :, self.paddle - 8 : self.paddle + 8] = (90, 200, 255)
+        picture[:3, : 6 * self.left] = 255  # how many are left
         return picture
 
 
