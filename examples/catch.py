@@ -30,7 +30,7 @@ class Catch(Env):
         self.paddle = int(np.clip(self.paddle + 4 * (action - 1), 8, SIDE - 8))
         self.y += 4
         landed = self.y >= SIDE - 10
-        caught = landed and abs(self.x - self.paddle) <= 10
+        caught = landed and abs(self.x - self.paddle) < 14
         if landed:
             self.left -= 1
             self.drop()

@@ -299,7 +299,7 @@ def test_the_same_command_finds_all_done_and_an_edited_game_is_another(mine, cap
     (mine / "mine.py").write_text(text.replace("generations=1", "generations=2"))  # its profile
     assert find_profile("tiny", str(mine / "mine.py")).dream.generations == 2
     assert load_agent(mine / "run").task.name == "catch"
-    (mine / "mine.py").write_text(text.replace("<= 10", "<= 11"))  # its rules
+    (mine / "mine.py").write_text(text.replace("< 14", "< 15"))  # its rules
     before = sorted(path.stat().st_mtime_ns for path in (mine / "run").rglob("*"))
     assert run_command("run", words) == 2
     assert "holds episodes of another configuration" in capsys.readouterr().err
@@ -309,7 +309,7 @@ def test_the_same_command_finds_all_done_and_an_edited_game_is_another(mine, cap
 def test_an_agent_whose_game_was_edited_moved_or_came_with_it_asks_for_it(mine, capsys):
     run, game = mine / "run", mine / "mine.py"
     text = game.read_text()
-    game.write_text(text.replace("<= 10", "<= 11"))
+    game.write_text(text.replace("< 14", "< 15"))
     with pytest.raises(
         ArtifactError, match=rf"edited since .* --task; {run}/game.py is as it learned it"
     ):
