@@ -65,7 +65,7 @@ def _usage() -> str:
         [
             "World models, to learn from: V compresses, M predicts, C acts.",
             "",
-            "usage: python -m wmlib COMMAND [--profile smoke|laptop|overnight|paper] [--run-dir DIR] [options]",
+            "usage: python -m wmlib COMMAND [--profile PROFILE] [--run-dir DIR] [options]",
             "",
             *lines,
             "",
