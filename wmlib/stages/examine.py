@@ -130,21 +130,21 @@ def _of_m(mdnrnn: MDNRNN, vae: VAE, store: EpisodeStore) -> list[str]:
 
 
 class _Strip:
-    """The frames before what paid most in some games, as they were, as V paints them, as M expected."""
+    """The frames about what paid most in some games, as they were, as V paints them, as M expected."""
 
     def __init__(self, vae: VAE, store: EpisodeStore):
         self.vae, self.store = vae, store
         pays = {seed: np.abs(store.actions_and_rewards(seed)[1]) for seed in store.seeds}
         self.seed = max(pays, key=lambda seed: pays[seed].max())
-        last = int(pays[self.seed].argmax()) + 1
-        self.times = list(range(max(0, last + 1 - SHOWN), last + 1))
+        first = max(0, int(pays[self.seed].argmax()) + 2 - SHOWN)
+        self.times = list(range(first, min(first + SHOWN, len(pays[self.seed]) + 1)))
 
     def figure(self, mdnrnn: MDNRNN | None) -> figures.Figure:
         frames = np.array(self.store.frames(self.seed))[: self.times[-1] + 1]
         rows = {"the game": frames, "V's picture": _painted(self.vae, frames)}
         if mdnrnn is not None:
             rows["M expected"] = self._expected(mdnrnn)
-        title = f"Game {self.seed}, up to what paid most"
+        title = f"Game {self.seed}, where it paid most"
         return figures.film_strip(rows, self.times, title)
 
     @torch.inference_mode()
