@@ -30,7 +30,7 @@ class Catch(Env):
         self.paddle = int(np.clip(self.paddle + 4 * (action - 1), 8, SIDE - 8))
         self.y += 4
         landed = self.y >= SIDE - 10
-        caught = landed and abs(self.x - self.paddle) <= 10
+        caught = landed and abs(self.x - self.paddle) < 14
         if landed:
             self.left -= 1
             self.drop()
@@ -40,6 +40,7 @@ class Catch(Env):
         picture = np.full((SIDE, SIDE, 3), 60, np.uint8)
         picture[self.y - 6 : self.y + 6, self.x - 6 : self.x + 6] = (255, 220, 60)
         picture[SIDE - 8 :, self.paddle - 8 : self.paddle + 8] = (90, 200, 255)
+        picture[:3, : 6 * self.left] = 255  # how many are left
         return picture
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "evaluate": "score an agent over many games, real or dreamt",
     "temperature": "let C learn in dreams of several temperatures, and score it in them and in the game",
     "fidelity": "say how far an agent's dream may be believed, by games that it plays",
+    "examine": "ask a run that does not learn: is there reward, what does V keep, what does M foretell",
     "play": "watch an agent: the game beside its dream, as a GIF",
     "export": "turn a finished run into a folder that can be shipped, with its scores",
     "export-web": "write what the page in web/ needs of an agent",
@@ -64,7 +65,7 @@ def _usage() -> str:
         [
             "World models, to learn from: V compresses, M predicts, C acts.",
             "",
-            "usage: python -m wmlib COMMAND [--profile smoke|laptop|paper] [--run-dir DIR] [options]",
+            "usage: python -m wmlib COMMAND [--profile PROFILE] [--run-dir DIR] [options]",
             "",
             *lines,
             "",

@@ -26,7 +26,7 @@ from wmlib.config import (
     makers,
 )
 from wmlib.envs.errors import GameError
-from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable
+from wmlib.runtime.disk import ArtifactError, ensure_writable, unreadable, whole_file
 from wmlib.runtime.fields import ConfigError, check, check_counts, check_seed, check_taus
 from wmlib.runtime.files import REFERENCE, as_json, load_json, save_json
 from wmlib.runtime.place import CHECKOUT
@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # what a command needs is imported when it runs
     from wmlib.agent import Agent
 
 CONTROLLER = "controller.safetensors"
+BLIND = "blind"
+"""In place of a player's name: the best of those that see nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class RunOptions:
     run_dir: Path = Path("runs/carracing-laptop")
     """Folder of the run: made if missing, gone on with if there. By default runs/TASK-PROFILE."""
     profile: str = "laptop"
-    """smoke (a minute, for tests), laptop (made for two hours) or paper (months)."""
+    """smoke (a minute, for tests), laptop (made for two hours), overnight (for eight) or paper (months);
+    of a game of yours smoke, laptop (made for minutes), and those that its file names."""
     config: Annotated[RunConfig, tyro.conf.arg(name="")] = field(
         default_factory=lambda: find_profile("laptop")
     )
@@ -91,7 +94,8 @@ class EvaluateOptions(OnThisMachine):
     """Frames after which a game is cut; by default the task's own number."""
     policy: str = "agent"
     """Who plays: the agent, or one who sees nothing, to know what that alone gets: an explorer of the
-    game, or a blind player (an unknown name lists them)."""
+    game, or a blind player (an unknown name lists them). blind: whichever of these earns most in
+    validation games."""
     run_dir: Path | None = None
     """Folder of the run, which knows its game; by default the agent that comes with this package."""
     controller: str = CONTROLLER
@@ -170,6 +174,18 @@ class PlayOptions:
     def __post_init__(self):
         check_counts(self, steps=1)
         check_seed(self, "seed")
+
+
+@dataclass(frozen=True)
+class ExamineOptions:
+    """What to look at where a run does not learn. It may be amid its stages: what there is is asked."""
+
+    run_dir: Path = Path("runs/carracing-laptop")
+    """Folder of the run."""
+    task: str | None = None
+    """The game; by default the run's own."""
+    out: Path = Path("examine.png")
+    """The picture to write: recorded frames, as they were, as V paints them, and as M expected them."""
 
 
 @dataclass(frozen=True)
@@ -317,7 +333,7 @@ def _agent_for(
 def _evaluate(argv: list[str]) -> int:
     options = tyro.cli(EvaluateOptions, prog="python -m wmlib evaluate", args=argv)
     task = find_task(options.task or RunConfig.task)
-    from wmlib.measure.evaluation import digest_of_agent, evaluate, evaluate_policy
+    from wmlib.measure.evaluation import best_blind, digest_of_agent, evaluate, evaluate_policy
     from wmlib.runtime.log import RunLog
     from wmlib.runtime.signals import stops_on_signals
     from wmlib.worlds.dream import SIDE_BY_SIDE
@@ -325,14 +341,14 @@ def _evaluate(argv: list[str]) -> int:
     if options.policy != "agent":
         if options.run_dir:
             raise ConfigError("--policy: an explorer needs no --run-dir; say --task")
-        if options.policy not in task.policies() or options.world != "real":
-            names = ", ".join(task.policies())
+        if options.policy not in (*task.policies(), BLIND) or options.world != "real":
+            names = ", ".join((*task.policies(), BLIND))
             raise ConfigError(f"--policy: {task.name} knows agent, and in the real game {names}")
-        config = options.config(task)
+        config, player, log = options.config(task), options.policy, RunLog()
         with stops_on_signals():
-            score = evaluate_policy(
-                task, options.policy, config, options.machine, RunLog(), options.game
-            )
+            if player == BLIND:
+                player = best_blind(task, config, options.machine, log, options.game)
+            score = evaluate_policy(task, player, config, options.machine, log, options.game)
         how = {"horizon": config.horizon, "game": options.game, **_own(task)}
         return _tell_score(options, score, how)
     agent = _agent_for(options, RunConfig.task, options.controller)
@@ -535,6 +551,21 @@ def _play(argv: list[str]) -> int:
     return _tell_instead(text, why) if why else 0
 
 
+def _examine(argv: list[str]) -> int:
+    options = tyro.cli(ExamineOptions, prog="python -m wmlib examine", args=argv)
+    from wmlib.stages.examine import examine
+    from wmlib.stages.folder import recorded_task
+
+    ensure_writable(options.out, "--out")
+    found = examine(options.run_dir, find_task(options.task or recorded_task(options.run_dir)))
+    if found.picture is not None:
+        with whole_file(options.out) as temporary:
+            found.picture.savefig(temporary, format="png")
+    text = found.text + (f"\npicture: {options.out}" if found.picture else "")
+    why = tell(text, sys.stdout)
+    return _tell_instead(text, why) if why else 0
+
+
 def _worker(argv: list[str]) -> int:
     from wmlib.cluster.scheduler import run_worker
 
@@ -549,6 +580,7 @@ _COMMANDS = {
     "evaluate": _evaluate,
     "temperature": _temperature,
     "fidelity": _fidelity,
+    "examine": _examine,
     "play": _play,
     "export": _export,
     "export-web": _export_web,

@@ -30,7 +30,7 @@ from wmlib.config import (
     VAEConfig,
     Validation,
 )
-from wmlib.data.explorers import BrownianPolicy, FreshPolicy, HeldPolicy
+from wmlib.data.explorers import BrownianPolicy, ConstantPolicy, FreshPolicy, HeldPolicy
 from wmlib.envs.games import Games, GameSpec
 from wmlib.runtime.fields import ConfigError, check
 from wmlib.runtime.source import load, parts_of, sha256_of
@@ -63,11 +63,16 @@ def _whole(source: str, sha256: str) -> Task:
 
 
 def digest_of_source(path: Path, name: str, task: Task) -> str:
-    """Of a file and a name in it, but for the functions that are the task's profiles: their numbers
-    count as those of a run do."""
+    """Of a file and a name in it, but for the functions that are profiles, of this task or of another in
+    the file: their numbers count as those of a run do."""
     lines = path.read_bytes().splitlines()
+    tree = ast.parse(b"\n".join(lines))
     profiles = {getattr(each, "__name__", "") for each in task.profiles.values()}
-    for node in ast.parse(b"\n".join(lines)).body:
+    said = [
+        node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "profiles"
+    ]
+    profiles |= {node.id for value in said for node in ast.walk(value) if isinstance(node, ast.Name)}
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name in profiles:
             lines[node.lineno - 1 : node.end_lineno] = [b""] * (node.end_lineno - node.lineno + 1)
     kept = b"\n".join(line for line in lines if line.strip())
@@ -89,7 +94,12 @@ def derive(task: Task, found: Mapping, spec: GameSpec, source: str, digest: str)
     keys = dict(task.keys) or _keys(kind, list(actions))
     if task.hands is None:
         known = {key: does for key, does in keys.items() if _pressed(kind, list(actions), does)}
-        check(task, "keys", known == keys, f"such that each does one of: {_doings(kind, actions)}")
+        check(
+            task,
+            "keys",
+            known == keys,
+            f"such that each does one of: {', '.join(_doings(kind, actions))}",
+        )
     derived = {
         "actions": actions,
         "kind": kind,
@@ -98,6 +108,7 @@ def derive(task: Task, found: Mapping, spec: GameSpec, source: str, digest: str)
         "temper": task.temper or _temper(kind, actions),
         "explorers": task.explorers
         or {"brownian": BrownianPolicy, "held": HeldPolicy, "fresh": FreshPolicy},
+        "blind": {**_constants(kind, actions), **task.blind},
         "keys": keys,
         "hands": task.hands or functools.partial(Hands, kind, actions, keys),
         "games": {"exact": spec, "stock": spec},
@@ -113,7 +124,9 @@ def derive(task: Task, found: Mapping, spec: GameSpec, source: str, digest: str)
 
 def _actions(task: Task, found: Mapping) -> dict[str, tuple[float, float]]:
     bounds = found["bounds"]
-    names = list(task.actions or found["names"] or [f"action {i}" for i in range(len(bounds))])
+    # An environment may name more actions than it takes: MiniGrid's are the first of its seven.
+    theirs = (found["names"] or [])[: len(bounds)]
+    names = list(task.actions or theirs or [f"action {i}" for i in range(len(bounds))])
     check(task, "actions", len(names) == len(bounds), f"{len(bounds)}: the environment takes so many")
     if isinstance(task.actions, Mapping):
         bounds = [tuple(map(float, each)) for each in task.actions.values()]
@@ -158,6 +171,15 @@ def _temper(kind: str, actions: Mapping[str, tuple[float, float]]) -> Callable:
         )
 
     return temper
+
+
+def _constants(kind: str, actions: Mapping[str, tuple[float, float]]) -> dict[str, Callable]:
+    """Blind players, each of which always does one of the things that there are."""
+    hands = Hands(kind, actions, {does: does for does in _doings(kind, actions)})
+    held = {f"always {does}": hands({does}) for does in _doings(kind, actions)}
+    if kind != "choice":
+        held["always nothing"] = hands(())
+    return {name: functools.partial(ConstantPolicy, action=action) for name, action in held.items()}
 
 
 # The player's keys
@@ -227,8 +249,9 @@ def _pressed(kind: str, names: list[str], does: str) -> tuple[int, bool] | None:
     return (names.index(does), True) if does in names else None
 
 
-def _doings(kind: str, actions: Mapping[str, tuple[float, float]]) -> str:
-    return ", ".join(f"{name} -, {name} +" if kind == "free" else name for name in actions)
+def _doings(kind: str, actions: Mapping[str, tuple[float, float]]) -> list[str]:
+    """All that a key can do."""
+    return [f"{name}{sign}" for name in actions for sign in ((" -", " +") if kind == "free" else ("",))]
 
 
 def _packages(modules: Collection[str]) -> tuple[str, ...]:
@@ -277,9 +300,10 @@ def laptop(source: str | Task) -> RunConfig:
     iterate.
     """
     horizon = find_task(source).horizon
-    vae = VAEConfig(steps=500, batch_size=32, free_bits=1.0)
+    # What is small is learned late: with half as many batches a ball of 12 pixels is still a blur.
+    vae = VAEConfig(steps=1200, batch_size=32, free_bits=1.0)
     # Points are worth what they are worth in this game.
-    mdnrnn = MDNRNNConfig(steps=700, batch_size=50, sequence_length=60, reward_weight=None)
+    mdnrnn = MDNRNNConfig(steps=1000, batch_size=50, sequence_length=60, reward_weight=None)
     # M itself tells what C should look at: CMA-ES then finds its way in few generations.
     dream = DreamConfig(
         generations=50,
@@ -287,9 +311,10 @@ def laptop(source: str | Task) -> RunConfig:
         horizon=horizon,
         sigma=0.3,
         weight_decay=0.0,
+        average=3,
         end="sampled",
         coordinates=Coordinates("advantage"),
-        validation=Validation(every=4, episodes=16, horizon=horizon),
+        validation=Validation(every=4, episodes=32, horizon=horizon),
     )
     return RunConfig(
         task=source,

@@ -39,6 +39,9 @@ WRONG = {
     "check_odds": lambda said, weight: said / weight,
     "check_survival": lambda p: (1 - p).sum(),
     "check_alarms": lambda games, slack: (np.mean([g.any() for g in games]), 0.0),
+    "check_stretched": lambda raw, low, high: raw.tanh().clamp(low, high),
+    "check_explore": lambda rng, steps, choices: rng.integers(choices, size=steps),
+    "check_pay": lambda caught, rng: caught + 0.1 * rng.normal(size=len(caught)),
     "check_reward_loss": lambda said, paid, factor: factor * (said - paid).square().mean(),
 }
 

@@ -16,6 +16,7 @@ from wmlib.doctor import task_findings
 from wmlib.envs.errors import GameError
 from wmlib.envs.games import GameSpec
 from wmlib.lesson import begin
+from wmlib.measure import evaluation
 from wmlib.own import Hands, derive, digest_of_source
 from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
@@ -153,6 +154,32 @@ def test_held_keys_become_an_action_and_none_does_nothing():
 
 
 @pytest.mark.parametrize(
+    ("kind", "names", "players"),
+    [
+        ("choice", ["a", "b"], {"always a": [1, 0], "always b": [0, 1]}),
+        ("switches", ["a", "b"], {"always a": [1, 0], "always b": [0, 1], "always nothing": [0, 0]}),
+        ("free", ["x", "y"], {"always x -": [-2, 0], "always x +": [4, 0], "always y -": [0, -2],
+                              "always y +": [0, 4], "always nothing": [0, 0]}),
+    ],
+)  # fmt: skip
+def test_blind_players_always_do_the_same_and_all_that_there_is(kind, names, players):
+    low, high = (-2.0, 4.0) if kind == "free" else (0.0, 1.0)
+    task = whole(kind, 2, low, high, names=names, blind={"mine": len})
+    assert task.blind.pop("mine") is len
+    for name, make in task.blind.items():
+        policy = make(task, 3)
+        policy.restart(np.ones(3, bool), [1, 2, 3], None)
+        for _ in range(2):
+            assert policy.act(np.ones(3, bool), None).tolist() == [players[name]] * 3
+    assert list(task.blind) == list(players)
+
+
+def test_an_environment_may_name_more_actions_than_it_takes():
+    task = whole("choice", 3, names=["left", "right", "forward", "pickup"])
+    assert list(task.actions) == ["left", "right", "forward"]
+
+
+@pytest.mark.parametrize(
     ("said", "message"),
     [
         (
@@ -207,6 +234,8 @@ def test_what_the_file_says_counts_but_for_its_profiles(tmp_path):
 
     rule = "REWARD = 1\n\n\ndef big():\n    return 3\n"
     assert digest(rule) == digest(rule.replace("return 3", "return 44\n"))
+    of_another = rule + "\n\ndef wide():\n    return 5\n\n\nOTHER = Task('o', profiles={'wide': wide})\n"
+    assert digest(of_another) == digest(of_another.replace("return 5", "return 55"))
     assert digest(rule) != digest(rule.replace("REWARD = 1", "REWARD = 2"))
 
 
@@ -270,7 +299,7 @@ def test_the_same_command_finds_all_done_and_an_edited_game_is_another(mine, cap
     (mine / "mine.py").write_text(text.replace("generations=1", "generations=2"))  # its profile
     assert find_profile("tiny", str(mine / "mine.py")).dream.generations == 2
     assert load_agent(mine / "run").task.name == "catch"
-    (mine / "mine.py").write_text(text.replace("<= 10", "<= 11"))  # its rules
+    (mine / "mine.py").write_text(text.replace("< 14", "< 15"))  # its rules
     before = sorted(path.stat().st_mtime_ns for path in (mine / "run").rglob("*"))
     assert run_command("run", words) == 2
     assert "holds episodes of another configuration" in capsys.readouterr().err
@@ -280,7 +309,7 @@ def test_the_same_command_finds_all_done_and_an_edited_game_is_another(mine, cap
 def test_an_agent_whose_game_was_edited_moved_or_came_with_it_asks_for_it(mine, capsys):
     run, game = mine / "run", mine / "mine.py"
     text = game.read_text()
-    game.write_text(text.replace("<= 10", "<= 11"))
+    game.write_text(text.replace("< 14", "< 15"))
     with pytest.raises(
         ArtifactError, match=rf"edited since .* --task; {run}/game.py is as it learned it"
     ):
@@ -306,14 +335,26 @@ def test_an_agent_whose_game_was_edited_moved_or_came_with_it_asks_for_it(mine, 
     assert "catch, dream: " in capsys.readouterr().out
 
 
-def test_it_is_scored_played_and_exported_and_what_is_exported_can_be_loaded(own_run, tmp_path, capsys):
+def test_it_is_scored_played_and_exported_and_what_is_exported_can_be_loaded(
+    own_run, tmp_path, capsys, monkeypatch
+):
     game, out = str(own_run / "mine.py"), tmp_path / "shipped"
     short = ["--episodes", "2", "--horizon", "6"]
     assert run_command("evaluate", ["--task", game, "--policy", "fresh", *short]) == 0
     assert "catch, real: " in capsys.readouterr().out
+    monkeypatch.setattr(evaluation, "BLIND_GAMES", 2)
+    words = ["--task", game, "--policy", "blind", "--episodes", "2", "--horizon", "13", "--json"]
+    assert run_command("evaluate", words) == 0
+    printed = capsys.readouterr()
+    told = [line.partition(":")[0] for line in printed.err.split("\n") if "validation games" in line]
+    assert set(told) == set(find_task(game).policies())
+    assert json.loads(printed.out)["player"] == told[0]  # the best of them
     assert run_command("evaluate", ["--task", game]) == 2
     said = capsys.readouterr().err
     assert "no agent of catch comes with this package" in said and f"run --task {game}:TASK" in said
+    look = ["--run-dir", str(own_run / "run"), "--out", str(tmp_path / "look.png")]
+    assert run_command("examine", look) == 0 and (tmp_path / "look.png").exists()
+    capsys.readouterr()
     gif = tmp_path / "play.gif"
     run = ["--run-dir", str(own_run / "run")]
     assert run_command("play", [*run, "--out", str(gif), "--steps", "3"]) == 0 and gif.exists()

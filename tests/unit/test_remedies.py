@@ -78,7 +78,16 @@ def options_named() -> set[tuple[str, str, str]]:
 def options_of():
     """The options of each command, as its own help lists them."""
     known = {}
-    for command in ("run", "evaluate", "temperature", "fidelity", "play", "export", "export-web"):
+    for command in (
+        "run",
+        "evaluate",
+        "temperature",
+        "fidelity",
+        "examine",
+        "play",
+        "export",
+        "export-web",
+    ):
         with contextlib.redirect_stdout(io.StringIO()) as shown, pytest.raises(SystemExit):
             main([command, "--help"])
         known[command] = set(re.findall(r"--[\w.-]+", shown.getvalue()))
@@ -195,7 +204,7 @@ def test_names_that_are_offered_are_known(capsys, words, accepts):
 def test_players_that_are_offered_can_play(capsys):
     assert main(["evaluate", "--policy", "nobody"]) == 2
     offered = capsys.readouterr().err.rpartition("game ")[2].strip().split(", ")
-    assert offered == list(find_task("carracing").policies())
+    assert offered == [*find_task("carracing").policies(), "blind"]
 
 
 def test_an_out_that_is_a_folder_is_refused_with_a_file_that_is_taken(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 from wmlib.checks.control import check_controller_size, check_lead, check_mean_step, check_strategy
 from wmlib.checks.dreaming import check_kept, check_rank_correlation, check_reward_loss, check_rollout
 from wmlib.checks.memory import check_lstm_step, check_mixture_nll, check_moments, check_surprise
+from wmlib.checks.own_game import check_explore, check_pay, check_stretched
 from wmlib.checks.start import check_action, check_compression, check_interval
 from wmlib.checks.temperature import check_alarms, check_odds, check_survival
 from wmlib.checks.vision import check_effect, check_free_bits, check_nats, check_reparameterised
@@ -14,6 +15,7 @@ __all__ = [
     "check_compression",
     "check_controller_size",
     "check_effect",
+    "check_explore",
     "check_free_bits",
     "check_gigabytes",
     "check_hold",
@@ -26,11 +28,13 @@ __all__ = [
     "check_moments",
     "check_nats",
     "check_odds",
+    "check_pay",
     "check_rank_correlation",
     "check_reparameterised",
     "check_reward_loss",
     "check_rollout",
     "check_strategy",
+    "check_stretched",
     "check_surprise",
     "check_survival",
     "check_tiles",

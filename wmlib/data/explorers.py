@@ -7,6 +7,7 @@ Each is a `Policy`, made for so many lanes: `restart` when games begin, `act` at
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -117,6 +118,19 @@ class StrafingPolicy(UniformPolicy):
 
     def longest_of(self, rng: np.random.Generator) -> int:
         return round(10 * 16 ** rng.random())
+
+
+class ConstantPolicy:
+    """One action (A,) at every frame, whatever comes: a blind player that scores are compared with."""
+
+    def __init__(self, task: Task, lanes: int, action: Sequence[float]):
+        self.actions = np.tile(task.nearest(np.asarray(action, float)), (lanes, 1))
+
+    def restart(self, lanes: np.ndarray, seeds: list[int], frames: np.ndarray) -> None:
+        """It goes on as before."""
+
+    def act(self, active: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        return self.actions.copy()
 
 
 class FreshPolicy(UniformPolicy):

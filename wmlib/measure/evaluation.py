@@ -8,7 +8,7 @@ import torch
 
 from wmlib.agent import Agent
 from wmlib.cluster import Far, Rules, crew_at
-from wmlib.config import EvaluateConfig, Machine
+from wmlib.config import VALIDATION_SEEDS, EvaluateConfig, Machine
 from wmlib.controller import Controller
 from wmlib.envs.games import GameKind
 from wmlib.runtime.log import RunLog, as_points
@@ -18,6 +18,9 @@ from wmlib.task import Task
 from wmlib.worlds.play import Elsewhere, Hearsay, Listener, PolicyPlayer, play, play_games
 from wmlib.worlds.real import FrameWorld
 from wmlib.worlds.world import World
+
+BLIND_GAMES = 32
+"""Games in which it is found out who plays best of those that see nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,20 @@ def evaluate_policy(
         ):
             returns = play_games(world, player, seeds, observers=[bar])
     return score_of(returns, task.name, "real", config.first_seed, policy, task.packages)
+
+
+def best_blind(task: Task, config: EvaluateConfig, machine: Machine, log: RunLog, kind: GameKind) -> str:
+    """The name of the task's player that sees nothing and earns most, in validation games.
+
+    config: says after how many frames they are cut.
+    """
+    tried = EvaluateConfig(BLIND_GAMES, VALIDATION_SEEDS, config.horizon)
+    means = {
+        name: evaluate_policy(task, name, tried, machine, log, kind).mean for name in task.policies()
+    }
+    for name, mean in sorted(means.items(), key=lambda each: -each[1]):
+        log.say(f"{name}: {as_points(mean)} in {BLIND_GAMES} validation games")
+    return max(means, key=means.get)
 
 
 def _seeds(config: EvaluateConfig) -> np.ndarray:

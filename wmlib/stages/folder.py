@@ -29,7 +29,7 @@ from wmlib.runtime.log import RunLog
 from wmlib.runtime.place import GAME
 from wmlib.runtime.seeds import digest_of
 from wmlib.runtime.source import is_address, parts_of
-from wmlib.task import find_task
+from wmlib.task import find_task, task_names
 from wmlib.training import encode_store, encoded
 from wmlib.vae import VAE, to_images
 from wmlib.worlds.moments import DreamStarts
@@ -321,6 +321,22 @@ def task_of_run(path: Path) -> list[str]:
     content = load_json(config, remedy)
     name = content.get("task") if isinstance(content, dict) else None
     return [name] if isinstance(name, str) and is_address(name) else []
+
+
+def recorded_task(path: Path) -> str:
+    """The game whose episodes a run holds: its name, or its file where that is one's own.
+
+    Raises:
+        ArtifactError: there are none; or its file is to be named, since it came with the folder.
+    """
+    store = EpisodeStore(Path(path) / "episodes")
+    (name,) = {str(store.rows[seed]["task"]) for seed in store.seeds}
+    files = [each for each in task_of_run(path) if not parts_of(each)[0].is_relative_to(path.resolve())]
+    if name not in task_names() and not files:
+        raise ArtifactError(
+            f"the run in {path} is of {name}, a game of its own; name its file with --task"
+        )
+    return name if name in task_names() else files[0]
 
 
 @torch.inference_mode()
