@@ -30,8 +30,8 @@ author = "The wmlib authors"
 extensions = ["myst_nb"]
 root_doc = "README"
 include_patterns = [
-    "*.md", "benchmarks/*.md", "data/README.md", "data/*/README.md", "docs/*.md",
-    "tests/faults/README.md", "web/README.md", "notebooks/*.md", "notebooks/*.ipynb", "notebooks/solutions/*.ipynb",
+    "*.md", "benchmarks/*.md", "data/README.md", "data/*/README.md", "docs/*.md", "notebooks/*.ipynb",
+    "notebooks/*.md", "notebooks/solutions/*.ipynb", "tests/faults/README.md", "web/README.md",
 ]  # fmt: skip
 exclude_patterns = [".*", "build", "runs", "site", "**/.ipynb_checkpoints"]
 nb_execution_mode = "off"
@@ -111,8 +111,10 @@ def demo(cell: dict, game: str, up: str) -> str | None:
     made = re.findall(r"\b(\w+)\(", "".join(cell["source"]))
     known = [DEMOS[name][0] for name in made if name in DEMOS]
     if not tagged and not known:
-        said = "a notebook has a widget that DEMOS in docs/conf.py does not know; put it there, or tag the cell"
-        raise SphinxError(f"{said} demo:{list(TITLES)[0]} or the like: {''.join(cell['source'])}")
+        raise SphinxError(
+            f"DEMOS in docs/conf.py has no demo for a widget; put it there, or tag its cell demo:drive (or "
+            f"{', '.join(TITLES)}): {''.join(cell['source'])}"
+        )
     name = tagged[0].removeprefix("demo:") if tagged else known[-1]
     page = f"{up}demo/index.html"
     return (
