@@ -101,8 +101,9 @@ temperature: setup ## Doom's C in dreams of five temperatures, and the car's in 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py
 
-look: setup      ## the widgets in a real browser: pictures for the README, and how fast they are
+look: web        ## the widgets and web/ in a real browser: pictures for the README, and how fast they are
 	$(BIN)/python tests/browser/look.py
+	$(BIN)/python tests/browser/look_web.py
 
 clean:           ## remove .venv
 	rm -rf $(VENV)

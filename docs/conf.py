@@ -112,8 +112,8 @@ def demo(cell: dict, game: str, up: str) -> str | None:
     known = [DEMOS[name][0] for name in made if name in DEMOS]
     if not tagged and not known:
         raise SphinxError(
-            f"DEMOS in docs/conf.py has no demo for a widget; put it there, or tag its cell demo:drive (or "
-            f"{', '.join(TITLES)}): {''.join(cell['source'])}"
+            f"DEMOS in docs/conf.py has no demo for a widget; put it there, or tag its cell demo:drive "
+            f"(or {', '.join(TITLES)}): {''.join(cell['source'])}"
         )
     name = tagged[0].removeprefix("demo:") if tagged else known[-1]
     page = f"{up}demo/index.html"

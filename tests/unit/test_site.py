@@ -3,7 +3,9 @@
 `tests/browser/test_site.py` opens its pages.
 """
 
+import importlib.util
 import json
+import shutil
 import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -135,3 +137,31 @@ def test_all_notebooks_are_set_up_on_colab_by_one_cell():
     (source,) = sources
     assert REPOSITORY in source and (ROOT / "notebooks" / "colab.py").is_file()
     assert "~/wmlib/notebooks/colab.py" in source
+
+
+@pytest.fixture
+def address(tmp_path):
+    """docs/address.py, in a small repository."""
+    for name in ("docs/address.py", "pyproject.toml", "README.md", "notebooks/00_start_here.ipynb"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    spec = importlib.util.spec_from_file_location("address", tmp_path / "docs/address.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_address_is_written_wherever_it_stands(address, tmp_path):
+    before = {path: path.read_text() for path in tmp_path.rglob("*.*") if path.suffix != ".pyc"}
+    address.main(None)
+    assert {path: path.read_text() for path in before} == before
+    address.main("https://github.com/Some-One/worlds.git")
+    said = {path.name: path.read_text() for path in before}
+    assert 'Repository = "https://github.com/Some-One/worlds"' in said["pyproject.toml"]
+    assert "(https://some-one.github.io/worlds/demo/)" in said["README.md"]
+    assert "--depth 1 https://github.com/Some-One/worlds ~/wmlib" in said["00_start_here.ipynb"]
+    assert not [name for name, text in said.items() if REPOSITORY in text]
+    with pytest.raises(
+        SystemExit, match=r"error: elsewhere is not of the form https://github.com/OWNER"
+    ):
+        address.main("elsewhere")
