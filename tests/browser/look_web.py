@@ -38,7 +38,7 @@ def film(page: Page, address: str) -> None:
         picture = Image.open(io.BytesIO(stage.screenshot())).convert("RGB")
         pictures.append(picture)
     first, *rest = pictures
-    first.save(FILM, save_all=True, append_images=rest, duration=PAUSE, loop=0, quality=70, method=6)
+    first.save(FILM, save_all=True, append_images=rest, duration=PAUSE, loop=0, quality=70, method=3)
     print(
         f"{FILM.relative_to(ROOT)}: {FILM.stat().st_size / 1e6:.2f} MB, {first.width} x {first.height}"
     )
