@@ -100,7 +100,8 @@ DEMOS = {
 """Which demo of `web/` takes the place of a widget. A cell's tag says so too: `demo:cheat`."""
 TITLES = dict(DEMOS.values()) | {"cheat": "A controller that cheats its dream", "look": "Into C"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
-LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#\\]+)(#[\w-]+)?(?=\))")
+PICTURES = (".png", ".gif", ".webp")
+LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[\w-]+)?(?=\))")
 
 
 def demo(cell: dict, game: str, up: str) -> str | None:
@@ -143,31 +144,26 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
 
     def lead(found: re.Match) -> str:
         target = posixpath.normpath(posixpath.join(folder, found[1]))
+        page, end = posixpath.splitext(target)
         there = ROOT / target
-        if posixpath.splitext(target)[0] in app.env.found_docs or there.suffix in (
-            ".png",
-            ".gif",
-            ".webp",
-        ):
+        if page in app.env.found_docs or end in PICTURES or not there.exists():
             return found[0]
-        kind = "tree" if there.is_dir() else "blob"
-        return f"{REPOSITORY}/{kind}/{BRANCH}/{target}{found[2] or ''}"
+        return f"{REPOSITORY}/{'tree' if there.is_dir() else 'blob'}/{BRANCH}/{target}{found[2] or ''}"
 
     text = source[0].replace(HOME["Repository"], REPOSITORY)
-    text = LINK.sub(lead, text)
-    if docname == root_doc:
-        text += CONTENTS
-    if app.env.doc2path(docname).suffix == ".ipynb":
-        notebook = json.loads(text)
-        whole = "".join("".join(cell["source"]) for cell in notebook["cells"])
-        game = "takecover" if 'task="takecover"' in whole else "carracing"
-        for cell in notebook["cells"]:
-            if shown := demo(cell, game, up):
-                html = {"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}
-                cell["outputs"] = [html]
-        notebook["cells"].insert(1, opening(docname, up))
-        text = json.dumps(notebook)
-    source[0] = text
+    if app.env.doc2path(docname).suffix != ".ipynb":
+        source[0] = LINK.sub(lead, text) + (CONTENTS if docname == root_doc else "")
+        return
+    notebook = json.loads(text)
+    game = "takecover" if 'task=\\"takecover\\"' in text else "carracing"
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = LINK.sub(lead, "".join(cell["source"]))
+        elif shown := demo(cell, game, up):
+            html = {"output_type": "display_data", "metadata": {}, "data": {"text/html": shown}}
+            cell["outputs"] = [html]
+    notebook["cells"].insert(1, opening(docname, up))
+    source[0] = json.dumps(notebook)
 
 
 def lead_to_pages(app: Sphinx, tree: nodes.document) -> None:
