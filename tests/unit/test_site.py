@@ -139,16 +139,40 @@ def test_all_notebooks_are_set_up_on_colab_by_one_cell():
     assert "~/wmlib/notebooks/colab.py" in source
 
 
+def load(path):
+    """A script, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_colab_gets_our_pins_and_keeps_its_own_notebook(monkeypatch):
+    calls = []
+
+    def run(words, check):
+        words = list(map(str, words))
+        if "--constraint" in words:  # the file is gone after the call
+            words.append(Path(words[words.index("--constraint") + 1]).read_text())
+        calls.append(words)
+
+    colab = load(ROOT / "notebooks" / "colab.py")
+    monkeypatch.setattr(colab.subprocess, "run", run)
+    pins = colab.install()
+    wanted, package = calls
+    assert {"torch", "vizdoom", "anywidget"} <= set(wanted) and package[-1] == str(ROOT)
+    assert f"numpy=={pins['numpy']}" in wanted[-1].splitlines()
+    for theirs in ("ipykernel", "ipython", "ipywidgets", "jupyterlab", "tornado", "traitlets"):
+        assert theirs not in pins and not any(word.startswith(theirs) for word in wanted), theirs
+
+
 @pytest.fixture
 def address(tmp_path):
     """docs/address.py, in a small repository."""
     for name in ("docs/address.py", "pyproject.toml", "README.md", "notebooks/00_start_here.ipynb"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    spec = importlib.util.spec_from_file_location("address", tmp_path / "docs/address.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(tmp_path / "docs" / "address.py")
 
 
 def test_the_address_is_written_wherever_it_stands(address, tmp_path):
