@@ -66,7 +66,7 @@ def run(path: Path, folder: Path) -> str:
     (cell,) = [cell for cell in notebook.cells if "colab" in cell.metadata.get("tags", [])]
     cell.metadata.tags.remove("skip-execution")
     resources = {"metadata": {"path": str(folder / "home")}}  # Colab, too, begins in a folder of its own
-    NotebookClient(notebook, timeout=1800, kernel_name="colab", resources=resources).execute()
+    NotebookClient(notebook, timeout=3600, kernel_name="colab", resources=resources).execute()
     return "".join(output.get("text", "") for output in cell.outputs).strip()
 
 
