@@ -37,7 +37,6 @@ exclude_patterns = [".*", "build", "runs", "site", "**/.ipynb_checkpoints"]
 nb_execution_mode = "off"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-suppress_warnings = ["myst.header"]  # some exercises begin below the title's next level
 
 html_theme = "sphinx_book_theme"
 html_title = project
@@ -98,7 +97,11 @@ DEMOS = {
     "Film": ("beside", "A recorded game, beside what the agent has in mind"),
 }
 """Which demo of `web/` takes the place of a widget. A cell's tag says so too: `demo:cheat`."""
-TITLES = dict(DEMOS.values()) | {"cheat": "A controller that cheats its dream", "look": "Into C"}
+TITLES = dict(DEMOS.values()) | {
+    "cheat": "A controller that cheats its dream",
+    "futures": "Sixteen futures",
+    "look": "Into C",
+}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PICTURES = (".png", ".gif", ".webp")
 LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[\w-]+)?(?=\))")
