@@ -18,7 +18,7 @@ endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PINNED := $(PIP) --constraint constraints.txt
 
-.PHONY: help setup lock lab test storm bench play web reference doom overnight temperature outputs look clean
+.PHONY: help setup lock lab test storm bench play web site address reference doom overnight temperature outputs look clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -67,6 +67,15 @@ web: setup       ## what the page in web/ reads, of both shipped agents; then: p
 	$(BIN)/python -m wmlib export-web --task carracing --title CarRacing --out web/data
 	$(BIN)/python -m wmlib export-web --task takecover --title "Doom: take cover" --out web/data
 
+site: web        ## the course as a site, with the page of web/ in it; then: python -m http.server -d site
+	$(PINNED) sphinx myst-nb sphinx-book-theme math-core
+	rm -rf build/site
+	$(BIN)/python -m sphinx -q -E -W -c docs -d build/doctrees . build/site
+	rm -rf site && mv build/site site
+
+address: setup   ## write where the repository lies into pyproject, README and notebooks: make address URL=https://...
+	$(BIN)/python docs/address.py $(URL)
+
 REFERENCE_RUN := python -m wmlib run --profile laptop --machine.backend envpool --run-dir runs/reference
 
 reference: setup ## train the shipped agent again, from nothing, and score it
@@ -105,8 +114,9 @@ temperature: setup ## Doom's C in dreams of five temperatures, and the car's in 
 outputs: setup   ## run every notebook in the laptop profile and keep its outputs
 	WMLIB_PROFILE=laptop $(BIN)/python tests/notebooks/make_outputs.py
 
-look: setup      ## the widgets in a real browser: pictures for the README, and how fast they are
+look: web        ## the widgets and web/ in a real browser: pictures for the README, and how fast they are
 	$(BIN)/python tests/browser/look.py
+	$(BIN)/python tests/browser/look_web.py
 
 clean:           ## remove .venv
 	rm -rf $(VENV)

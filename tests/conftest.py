@@ -1,9 +1,12 @@
 """Small, real things that many tests need: an untrained V and M, and a folder with episodes."""
 
 import functools
+import importlib.util
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,8 @@ from wmlib.mdnrnn import MDNRNN
 from wmlib.task import find_task
 from wmlib.vae import VAE
 from wmlib.worlds.moments import DreamStarts
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -132,3 +137,20 @@ def smoke_run(made_once):
 def doom_run(made_once):
     """The folder of a whole run in Doom. Nobody writes there."""
     return made_once("doom_run", functools.partial(run_smoke, options=("--task", "takecover")))
+
+
+def make_site(folder):
+    """The site, by the command of `make site`."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-E", "-W", "-c", str(ROOT / "docs")]
+    command += ["-d", str(folder.with_name("doctrees")), str(ROOT), str(folder)]
+    environment = {name: value for name, value in os.environ.items() if name != "GITHUB_REPOSITORY"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def site(made_once):
+    """The folder of the site, without what the demos read. Left out where Sphinx is not installed."""
+    if importlib.util.find_spec("myst_nb") is None and not os.environ.get("WMLIB_REQUIRE_SITE"):
+        pytest.skip("no Sphinx here: what make site installs is needed")
+    return made_once("site", make_site)

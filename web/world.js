@@ -356,6 +356,9 @@ export class Controller {
       if (this.bias) for (let o = 0; o < outputs; o++) y[o] += this.params[at++];
       x = y;
     });
+    const { turn } = this.about;
+    if (turn === "choice") return x.map((_, a) => +(a === x.indexOf(Math.max(...x)))); // the largest wins
+    if (turn === "switches") return x.map((raw) => +(raw > 0));
     return x.map((raw, a) => this.toAction(Math.tanh(raw), a));
   }
 

@@ -7,6 +7,8 @@ from firefox import FIREFOX
 from lab import CHROMIUM, ROOT, open_page, start_lab
 from playwright.sync_api import sync_playwright
 
+from web import make_web
+
 
 @pytest.fixture(scope="session")
 def chromium():
@@ -49,3 +51,9 @@ def _notebooks():
 def page(chromium):
     with sync_playwright() as playwright, open_page(playwright, chromium) as page:
         yield page
+
+
+@pytest.fixture(scope="session")
+def web(made_once):
+    """The folder of the page in `web/`, with both games. Nobody writes there."""
+    return made_once("web", make_web)

@@ -11,9 +11,10 @@ from firefox import start_firefox
 from lab import ROOT, open_page
 from playwright.sync_api import expect, sync_playwright
 
-from web import GAMES, Chromium, by_torch, make_site, serve
+from web import GAMES, Chromium, by_torch, serve
 from wmlib.config import ControllerConfig
 from wmlib.controller import Controller
+from wmlib.own import choose, switch
 from wmlib.stages.web import action_table
 from wmlib.task import find_task
 
@@ -27,8 +28,9 @@ def test_the_kernel_is_what_its_text_says():
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return make_site(tmp_path_factory.mktemp("web"))
+def site(web, tmp_path_factory):
+    """A copy, to harm."""
+    return shutil.copytree(web, tmp_path_factory.mktemp("web") / "site")
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,21 @@ def test_every_c_acts_as_in_python(numbers, game):
         torch.testing.assert_close(
             torch.tensor(acts), controller.act(params, features)[0], atol=1e-4, rtol=0
         )
+
+
+@pytest.mark.parametrize(("turn", "way"), [("choice", choose), ("switches", switch)])
+def test_games_of_choices_and_of_switches_are_acted_in(numbers, turn, way):
+    about = {"actions": [{}] * 4, "features": ["z"], "z": 6, "h": 0, "turn": turn}
+    weights, features = torch.randn(6, 4), torch.randn(20, 6)
+    given = (
+        about,
+        {"layers": [[6, 4]], "bias": False},
+        weights.flatten().tolist(),
+        [0] * 8,
+        features.tolist(),
+    )
+    acts = torch.tensor(numbers.run("(...given) => acts(...given)", *given))
+    assert torch.equal(acts.float(), way(features @ weights))
 
 
 @pytest.mark.parametrize("game", GAMES)

@@ -21,15 +21,14 @@ GAMES = ("carracing", "takecover")
 QUICK = ["--steps", "60", "--dreams", "2"]  # what the games are like is not what is tested
 
 
-def make_site(folder: Path) -> Path:
+def make_web(folder: Path) -> None:
     """All that a server needs, and the tests' own page beside it."""
-    site = shutil.copytree(ROOT / "web", folder / "site", ignore=shutil.ignore_patterns("data"))
+    shutil.copytree(ROOT / "web", folder, ignore=shutil.ignore_patterns("data"))
     for name in ("numbers.html", "numbers.js"):
-        shutil.copy(Path(__file__).with_name(name), site)
+        shutil.copy(Path(__file__).with_name(name), folder)
     for game in GAMES:
-        words = ["--task", game, "--out", str(site / "data"), *QUICK]
+        words = ["--task", game, "--out", str(folder / "data"), *QUICK]
         assert run_command("export-web", words) == 0
-    return site
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

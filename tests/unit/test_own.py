@@ -20,6 +20,7 @@ from wmlib.measure import evaluation
 from wmlib.own import Hands, derive, digest_of_source
 from wmlib.runtime.disk import ArtifactError
 from wmlib.runtime.fields import ConfigError
+from wmlib.runtime.files import load_tensors
 from wmlib.stages.pipeline import Pipeline
 from wmlib.task import Task, find_profile, find_task
 from wmlib.widgets.dream_player import DreamPlayer
@@ -368,6 +369,21 @@ def test_it_is_scored_played_and_exported_and_what_is_exported_can_be_loaded(
         load_agent(out)
     agent = load_agent(out, task=str(out / "game.py"))
     assert agent.task.source == f"{out / 'game.py'}:TASK"
+
+
+@torch.inference_mode()
+def test_it_is_exported_for_the_page(own_run, tmp_path):
+    """As a choice, with the keys that lead to each, and pictures of a game of it."""
+    words = ["--run-dir", str(own_run / "run"), "--out", str(tmp_path), "--steps", "8", "--dreams", "2"]
+    assert run_command("export-web", [*words, "--title", "Catch"]) == 0
+    assert json.loads((tmp_path / "games.json").read_text())["titles"] == {"catch": "Catch"}
+    world, about = load_tensors(tmp_path / "catch" / "world.safetensors")
+    assert about["turn"] == "choice" and [each["name"] for each in about["keys"]] == ["left", "right"]
+    # No key, left, right, both: the first of two that are held counts.
+    assert about["hands"]["goals"] == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0]]
+    record, _ = load_tensors(tmp_path / "catch" / "record.safetensors")
+    assert record["actions"].shape == (8, 3) and (record["actions"].sum(1) == 1).all()
+    assert {"mu", "logvar"} <= record.keys() and world["C.controller"].isfinite().all()
 
 
 def test_a_lesson_a_session_and_the_widgets_take_it(own_run, tmp_path, monkeypatch):

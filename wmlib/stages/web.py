@@ -20,6 +20,7 @@ from wmlib.data.episodes import Episode
 from wmlib.measure.diagnostics import examine_vae
 from wmlib.measure.evaluation import digest_of_agent, evaluate
 from wmlib.measure.temperature import TABLE, controller_file, read_table
+from wmlib.own import choose, switch
 from wmlib.runtime.disk import ArtifactError, whole_file
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import load_json, load_tensors, save_json, save_tensors
@@ -78,10 +79,12 @@ def export_web(
         "fresh": task.restart_input,
         "actions": [{"name": n, "least": a, "most": b} for n, (a, b) in task.actions.items()],
         "keys": [{"name": name, "does": does} for name, does in task.keys.items()],
+        "turn": turn(task),
         "hands": grip(task),
         "weights": digest_of_agent(agent),
     }
-    to_action = action_table(task)
+    ends = torch.tensor(list(task.actions.values()))  # (A, 2); the page asks for a table in any case
+    to_action = action_table(task) if about["turn"] == "table" else ends
     drivers, params = _drivers(agent, folder, table, config, log)
     episode, mu, logvar = _record(agent, config)
     kl = examine_vae(agent.vae, episode.frames).kl
@@ -116,6 +119,20 @@ def _games(out: Path) -> dict[str, object]:
     return {"format": FORMAT, "games": list(titles), "titles": titles}
 
 
+def turn(task: Task) -> str:
+    """How C's raw outputs become actions.
+
+    Returns:
+        "choice": the largest becomes 1, all others 0. "switches": 1 where it is above 0. Else "table".
+    """
+    raw = torch.randn(1000, task.action_size, generator=torch.Generator().manual_seed(0))
+    actions = task.to_action(raw)
+    for name, way in (("choice", choose), ("switches", switch)):
+        if torch.equal(way(raw), actions):
+            return name
+    return "table"
+
+
 def action_table(task: Task) -> Tensor:
     """How C's raw outputs become actions: each number of an action, over tanh of its raw output.
 
@@ -136,7 +153,7 @@ def action_table(task: Task) -> Tensor:
     if not torch.allclose(between, task.to_action(raw), atol=1e-3):
         raise ConfigError(
             f"the page can't do what to_action of {task.name} does: it takes each number of an action "
-            "from tanh of one raw output"
+            "from tanh of one raw output, or chooses the largest, or switches on what is above 0"
         )
     return table
 

@@ -13,9 +13,10 @@ from PIL import Image
 from wmlib.agent import load_agent
 from wmlib.cli import run_command
 from wmlib.config import WebConfig
+from wmlib.own import choose, switch
 from wmlib.runtime.fields import ConfigError
 from wmlib.runtime.files import REFERENCE, load_tensors
-from wmlib.stages.web import COLUMNS, action_table, grip, sheet
+from wmlib.stages.web import COLUMNS, action_table, grip, sheet, turn
 from wmlib.task import find_task, task_names
 
 TASKS = [find_task(name) for name in task_names()]
@@ -30,6 +31,13 @@ def test_actions_follow_from_tanh_by_a_table(task):
         points = np.linspace(-1, 1, table.shape[1])
         ours = np.interp(raw[:, a].tanh(), points, table[a])
         np.testing.assert_allclose(ours, expected[:, a], atol=1e-5)
+
+
+@by_name
+def test_the_shipped_games_turn_by_a_table(task):
+    assert turn(task) == "table"
+    assert turn(dataclasses.replace(task, to_action=choose)) == "choice"
+    assert turn(dataclasses.replace(task, to_action=switch)) == "switches"
 
 
 def test_actions_that_mix_their_numbers_are_refused(task):
