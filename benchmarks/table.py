@@ -22,7 +22,7 @@ from benchmarks.gpu import gpu_name, gpu_rows
 from benchmarks.measure import Row
 from benchmarks.training import Curves, memory_rows, record_episodes, training_rows
 from wmlib.agent import load_agent
-from wmlib.runtime.cores import core_count
+from wmlib.runtime.cores import core_count, processor
 from wmlib.runtime.device import processor_kind
 from wmlib.runtime.disk import ArtifactError, ensure_writable, whole_file
 from wmlib.runtime.files import REFERENCE, save_json
@@ -204,21 +204,14 @@ GROUPS = {
 
 def machine() -> str:
     """What the figures depend on."""
-    processor, path = platform.processor(), Path("/proc/cpuinfo")
-    flags: set[str] = set()
-    if path.exists():
-        for line in path.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                processor = value.strip()
-            elif key.strip() == "flags":
-                flags = set(value.split())
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
     known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
     held = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
-    processor += held and f" held to {held}"
     return (
-        f"{processor}, {core_count()} cores ({' '.join(known) or 'flags unknown'}); "
+        f"{processor()}{held and f' held to {held}'}, {core_count()} cores ({' '.join(known) or 'flags unknown'}); "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, a peer's process 1; "
         f"Python {platform.python_version()}"
     )

@@ -1,7 +1,6 @@
 """What all studies of claims stand on: rows that are kept, recorded games, and Ms trained on them."""
 
 import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from studies.table import machine
 from wmlib.agent import Agent, Explorer, load_agent
 from wmlib.config import CollectConfig, Machine, MDNRNNConfig
 from wmlib.data.episodes import EpisodeStore
 from wmlib.data.sequences import Sequences
 from wmlib.mdnrnn import MDNRNN
-from wmlib.runtime.cores import core_count
 from wmlib.runtime.files import load_json, save_json
 from wmlib.runtime.job import Job
 from wmlib.runtime.log import RunLog
@@ -159,10 +158,3 @@ def cpu_seconds() -> float:
     """Spent so far by this process and by the processes that it has waited for."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
-
-
-def this_machine() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {core_count()} cores"

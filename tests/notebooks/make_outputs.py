@@ -7,7 +7,6 @@ and into minutes.json, by the kind of processor; the notebooks themselves stay f
 
 import json
 import os
-import platform
 import shutil
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from wmlib.runtime.cores import core_count
+from wmlib.runtime.cores import core_count, processor
 from wmlib.runtime.device import processor_kind
 
 ROOT = Path(__file__).parents[2] / "notebooks"
@@ -61,7 +60,7 @@ def note(number: str, seconds: float) -> None:
     """Keep how long a notebook took on this kind of processor."""
     kept = json.loads(MINUTES.read_text(encoding="utf-8"))
     here = kept.setdefault(processor_kind(), {"minutes": {}})
-    here["machine"] = f"{core_count()} cores of {platform.processor() or platform.machine()}"
+    here["machine"] = f"{processor()}, {core_count()} cores"
     here["minutes"][number] = round(seconds / 60, 1)
     MINUTES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

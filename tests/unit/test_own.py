@@ -404,7 +404,7 @@ def test_a_lesson_a_session_and_the_widgets_take_it(own_run, tmp_path, monkeypat
     MixtureExplorer(agent.vae, agent.mdnrnn, lesson.sequences(), lesson.episodes())
     player = DreamPlayer(agent)
     assert [key for key, _, _ in player.screen.buttons] == ["left", "right"]
-    assert player.screen.numbers == ["left", "stay", "right"]
+    assert [name for name, *_ in player.screen.numbers] == ["left", "stay", "right"]
     player.close()
 
 

@@ -30,9 +30,10 @@ def test_the_minutes_of_the_notebooks_are_those_that_were_measured():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     said = dict(re.findall(r"^\| \[(\d\d) · .* \| ([^|]+) \|$", readme, re.MULTILINE))
     kinds = [kept[kind]["minutes"] for kind in ("avx512_bf16", "avx2") if kind in kept]
-    assert all(minutes.keys() == said.keys() for minutes in kinds)
+    assert set().union(*kinds) == said.keys()
     for number, cell in said.items():
-        words = [f"{m[number]:.0f}" if m[number] >= 0.75 else "½" for m in kinds]
+        here = [minutes[number] for minutes in kinds if number in minutes]
+        words = [f"{minutes:.0f}" if minutes >= 0.75 else "½" for minutes in here]
         assert cell == " · ".join(words), number
 
 
