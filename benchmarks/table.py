@@ -211,7 +211,8 @@ def machine() -> str:
     names = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
     held = ", ".join(f"{name}={os.environ[name]}" for name in names if name in os.environ)
     return (
-        f"{processor()}{held and f' held to {held}'}, {core_count()} cores ({' '.join(known) or 'flags unknown'}); "
+        f"{processor()}{held and f' held to {held}'}, {core_count()} cores "
+        f"({' '.join(known) or 'flags unknown'}); "
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, a peer's process 1; "
         f"Python {platform.python_version()}"
     )

@@ -11,7 +11,8 @@ import argparse
 from pathlib import Path
 
 from studies.claims import control, doom, memory, sight
-from studies.claims.lab import Lab, Rows, Study, cpu_seconds, this_machine
+from studies.claims.lab import Lab, Rows, Study, cpu_seconds
+from studies.table import machine
 from wmlib.runtime.place import CHECKOUT
 
 STUDIES: dict[str, Study] = sight.STUDIES | memory.STUDIES | control.STUDIES | doom.STUDIES
@@ -30,7 +31,7 @@ def ask(
             before = cpu_seconds()
             found = what.ask(lab, name, seed)
             spent = round((cpu_seconds() - before) / 60, 1)
-            about = {"effort": lab.effort, "cpu_minutes": spent, "machine": this_machine()}
+            about = {"effort": lab.effort, "cpu_minutes": spent, "machine": machine()}
             rows.add(study, {"name": name, "seed": seed, **rounded(found), **about})
             shown = {key: value for key, value in rounded(found).items() if not isinstance(value, list)}
             print(f"{study}: {name}, seed {seed}: {shown}", flush=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.table import machine
 from wmlib.agent import Agent, Explorer, load_agent
 from wmlib.config import CollectConfig, Machine, MDNRNNConfig
 from wmlib.data.episodes import EpisodeStore
