@@ -193,12 +193,14 @@ def formula(translator, node: nodes.math | nodes.math_block) -> None:
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Beside the pages: a first one, the demos, and the notebooks to download."""
+    """Beside the pages: a first one, the demos, the notebooks to download, and pictures that the first
+    page names in HTML, one for the day and one for the night."""
     if error:
         return
     out = Path(app.outdir)
     shutil.copy(out / "README.html", out / "index.html")
     shutil.copytree(ROOT / "web", out / "demo", dirs_exist_ok=True)
+    shutil.copytree(ROOT / "notebooks/images", out / "notebooks/images", dirs_exist_ok=True)
     for path in (out / "_sources").rglob("*.ipynb"):
         text = path.read_text(encoding="utf-8").replace(HOME["Repository"], REPOSITORY)
         path.write_text(text, encoding="utf-8")

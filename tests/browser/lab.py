@@ -27,7 +27,9 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false"},  # no question over the page
     "apputils-extension/themes": {"adaptive-theme": True},  # light or dark, as the browser wants it
 }
-PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)"
+PROMPTS = (  # a folded cell has an empty one
+    "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent).filter(p => p)"
+)
 
 
 @contextmanager

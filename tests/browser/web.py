@@ -61,7 +61,11 @@ class Chromium:
             "console", lambda said: said.type in ("error", "warning") and self.errors.append(said.text)
         )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("requestfailed", lambda request: self.failed.append(request.url))
+        # Who leaves a page breaks off what it was still loading: that is no failure of the page.
+        page.on(
+            "requestfailed",
+            lambda request: request.failure != "net::ERR_ABORTED" and self.failed.append(request.url),
+        )
         page.on("response", lambda answer: answer.status >= 400 and self.failed.append(answer.url))
 
     def goto(self, url: str) -> None:
