@@ -27,8 +27,9 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false"},  # no question over the page
     "apputils-extension/themes": {"adaptive-theme": True},  # light or dark, as the browser wants it
 }
-PROMPTS = (  # a folded cell has an empty one
-    "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent).filter(p => p)"
+PROMPTS = (
+    "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.textContent)"
+    ".filter(text => text)"  # a folded cell's is empty
 )
 
 

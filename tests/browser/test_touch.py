@@ -76,7 +76,7 @@ class Player:
         self.box.get_by_role("group", name=what).get_by_role("radio", name=value).check()
 
     def action(self, name):
-        return self.box.locator(f".meter[data-name={name}] output").inner_text()
+        return self.box.locator(f".meter[data-name={name}] .value").inner_text()
 
     def frame(self):
         return int(self.counter.inner_text().split()[1])
@@ -137,7 +137,7 @@ def test_the_dream_player_plays_and_is_played(page, lab_address):
     player.step(lambda: player.stage.press("."))
     assert player.action("steer") != "–"
     player.button("close eyes here").click()
-    expect(player.box.locator(".meter output").first).to_have_text("–")  # no step led here
+    expect(player.box.locator(".meter .value").first).to_have_text("–")  # no step led here
     expect(player.counter).to_contain_text("apart 0")
 
     # A view that is closed stops the work: it asks for nothing more.

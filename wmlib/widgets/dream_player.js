@@ -75,7 +75,7 @@ function chart(title, lines) {
 }
 
 function meter(name, low, high) { // one number of an action
-  const bar = make("i"), said = make("output", {}, "–");
+  const bar = make("i"), said = make("span", { className: "value" }, "–");
   const share = (value) => 100 * Math.max(0, Math.min(1, (value - low) / (high - low)));
   const zero = share(0);
   const track = make("span", { className: "track" }, bar);
