@@ -175,10 +175,16 @@ def begin(after: StageName | None = "evaluate", task: str | Path | Task = RunCon
     releases = installed_versions(("torch", "gymnasium", "wmlib"))
     print(", ".join(f"{name} {version}" for name, version in releases.items()))
     if chosen and not base.exists():
-        print(f"WMLIB_RUN_DIR names {base}, which is not there yet: what you train here will fill it")
+        where = _shown(base)
+        print(f"WMLIB_RUN_DIR names {where}, which is not there yet: what you train here will fill it")
     if after:
-        whose = REFERENCE / task.name
-        whose = whose.relative_to(CHECKOUT).as_posix() if CHECKOUT else whose
-        lacks = f" ({run} holds no outcome of {after})" if chosen else ""
+        whose = _shown(REFERENCE / task.name)
+        lacks = f" ({_shown(run)} holds no outcome of {after})" if chosen else ""
         print("it builds on:", f"your run {run.name}" if own else f"shipped, {whose}{lacks}")
     return Lesson(config, run, own)
+
+
+def _shown(path: Path) -> str:
+    """A path as it is printed: from the repository on, where it lies there."""
+    inside = CHECKOUT and path.is_relative_to(CHECKOUT)
+    return path.relative_to(CHECKOUT).as_posix() if inside else str(path)

@@ -57,6 +57,9 @@ def test_a_run_folder_that_is_not_there_is_told(monkeypatch, tmp_path, capsys, s
     begin()
     said = capsys.readouterr().out
     assert f"WMLIB_RUN_DIR names {tmp_path / 'tpyo'}, which is not there yet" in said
+    monkeypatch.setenv("WMLIB_RUN_DIR", "runs/tpyo")  # in the repository: where that lies is not told
+    begin()
+    assert "WMLIB_RUN_DIR names runs/tpyo, which is not there yet" in capsys.readouterr().out
     assert "it builds on: shipped" in said and "holds no outcome of evaluate" in said
     monkeypatch.setenv("WMLIB_RUN_DIR", str(smoke_run))
     begin()
