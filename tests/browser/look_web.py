@@ -16,11 +16,8 @@ from web import serve
 FILM = ROOT / "notebooks" / "images" / "demo.webp"
 PICTURES = ROOT / "runs" / "look"
 SIZES = {"phone": (390, 844), "desk": (1280, 900)}
-FRAMES, STRIDE, PAUSE = (
-    48,
-    3,
-    100,
-)  # pictures; steps of the dream between two; milliseconds that each stays
+FRAMES, STRIDE, PAUSE = 48, 3, 100
+"""Pictures; steps of the dream between two; milliseconds that each stays."""
 
 
 def wait_until_whole(page: Page) -> None:
