@@ -145,12 +145,7 @@ def overnight() -> RunConfig:
         vae=VAEConfig(steps=4000, free_bits=1.0),
         mdnrnn=MDNRNNConfig(steps=600, batch_size=100, sequence_length=200),
         dream=laptop().dream,
-        rounds=RoundsConfig(
-            rounds=12,
-            margin=40,
-            dream=dataclasses.replace(RoundsConfig().dream, dropout=0.05),
-            validation=Validation(episodes=16),
-        ),
+        rounds=RoundsConfig(rounds=12, validation=Validation(episodes=16)),
         # V has hardly seen a bend at speed: two thirds of its batches are now a driver's frames.
         refit=RefitConfig(
             episodes=300,
