@@ -48,12 +48,13 @@ class Table:
 
     def _repr_html_(self) -> str:
         # What a cell says of itself holds where a front end drops all styles, as GitHub does.
-        heads = "".join(f'<th scope="col" align="left">{escape(head)}</th>' for head in self.heads)
-        lines = [f"<table><caption>{escape(self.title)}</caption><thead><tr>{heads}</tr></thead><tbody>"]
+        place = f'align="left" style="{_LEFT}"'
+        heads = "".join(f'<th scope="col" {place}>{escape(head)}</th>' for head in self.heads)
+        title = f'<caption align="top"><b>{escape(self.title)}</b></caption>'
+        lines = [f"<table>{title}<thead><tr>{heads}</tr></thead><tbody>"]
         for first, *rest in self.rows:
-            cells = "".join(f'<td align="left" style="{_LEFT}">{_html(cell)}</td>' for cell in rest)
-            name = f'<th scope="row" align="left" style="{_LEFT}">{_html(first)}</th>'
-            lines.append(f"<tr>{name}{cells}</tr>")
+            cells = "".join(f"<td {place}>{_html(cell)}</td>" for cell in rest)
+            lines.append(f'<tr><th scope="row" {place}>{_html(first)}</th>{cells}</tr>')
         return "\n".join(lines) + "</tbody></table>"
 
     def __repr__(self) -> str:
@@ -376,12 +377,14 @@ def dots(
     title: str,
     halves: Mapping[str, float] | None = None,
     ours: Collection[str] = (),
+    line: float | None = None,
 ) -> Figure:
     """Values on a line for each name, the first on top, and their mean as a larger mark.
 
     Args:
         rows: name -> (n,); of one value nothing but the mark is drawn. halves: name -> half of the
             mean's interval, drawn as a bar. ours: names in another colour, and with another mark.
+            line: where a dashed one stands.
     """
     halves = {name: half for name, half in (halves or {}).items() if np.isfinite(half)}
     figure, (ax,) = _figure(7.5, 1.1 + 0.3 * len(rows))
@@ -389,11 +392,14 @@ def dots(
     for place, (name, values) in enumerate(rows.items()):
         colour, mark = (BLUE, "D") if name in ours else (ORANGE, "o")
         values = np.asarray(values, float)
-        if len(values) > 1:
-            beside = place + chance.uniform(-0.25, 0.25, len(values)) * (len(values) > 5)
-            ax.plot(values, beside, ".", color=GREY, ms=4, alpha=0.4 if len(values) > 20 else 0.9)
+        if len(values) > 8:
+            ax.plot(values, place + chance.uniform(-0.25, 0.25, len(values)), ".", color=GREY, alpha=0.4)
+        elif len(values) > 1:  # below the bar
+            ax.plot(values, np.full(len(values), place + 0.25), ".", color=GREY)
         half = halves.get(name)
         ax.errorbar(values.mean(), place, xerr=half, color=colour, marker=mark, ms=6, capsize=3)
+    if line is not None:
+        ax.axvline(line, color=GREY, ls="--", lw=1)
     ax.set_yticks(range(len(rows)), rows)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlabel(x)
