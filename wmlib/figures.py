@@ -47,11 +47,12 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def _repr_html_(self) -> str:
-        # What a cell says of itself holds where a front end drops all styles, as GitHub does.
+        # Front ends know pandas' tables by that class, and dress them. What a cell says of itself holds
+        # where all styles are dropped, as GitHub does.
         place = f'align="left" style="{_LEFT}"'
         heads = "".join(f'<th scope="col" {place}>{escape(head)}</th>' for head in self.heads)
         title = f'<caption align="top"><b>{escape(self.title)}</b></caption>'
-        lines = [f"<table>{title}<thead><tr>{heads}</tr></thead><tbody>"]
+        lines = [f'<table class="dataframe">{title}<thead><tr>{heads}</tr></thead><tbody>']
         for first, *rest in self.rows:
             cells = "".join(f"<td {place}>{_html(cell)}</td>" for cell in rest)
             lines.append(f'<tr><th scope="row" {place}>{_html(first)}</th>{cells}</tr>')
@@ -69,7 +70,9 @@ _LEFT = "text-align: left; vertical-align: top"
 
 def _html(cell: str) -> str:
     inner = cell.removeprefix("`").removesuffix("`")
-    return escape(cell) if cell == inner else f"<code>{escape(inner)}</code>"
+    if cell != inner:
+        return f"<code>{escape(inner)}</code>"
+    return escape(cell).replace(" ± ", "\u00a0±\u00a0")  # a number and its spread stay on one line
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

@@ -78,16 +78,16 @@ def test_promise_and_pay_stand_on_one_axis():
 
 
 def test_a_table_says_the_same_in_a_notebook_and_in_a_terminal():
-    table = figures.table("Scores <real>", ["who", "mean"], [["a & b", 3], ["`make it`", None]])
+    table = figures.table("Scores <real>", ["who", "mean"], [["a & b", "3 ± 1"], ["`make it`", None]])
     said = InteractiveShell.instance().display_formatter.format(table)[0]
     root = ElementTree.fromstring(said["text/html"])
     assert root.findtext("caption/b") == "Scores <real>"
     rows = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
-    assert rows == [["who", "mean"], ["a & b", "3"], ["make it", "–"]]
+    assert rows == [["who", "mean"], ["a & b", "3\u00a0±\u00a01"], ["make it", "–"]]
     assert [cell.get("scope") for cell in root.iter("th")] == ["col", "col", "row", "row"]
     assert root.find(".//code").text == "make it"
     lines = said["text/plain"].splitlines()
-    assert lines == ["Scores <real>", "who        mean", "a & b      3", "`make it`  –"]
+    assert lines == ["Scores <real>", "who        mean", "a & b      3 ± 1", "`make it`  –"]
 
 
 def test_dots_stand_at_their_mean_with_the_first_on_top():
