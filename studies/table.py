@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from wmlib.envs.errors import GameError
+from wmlib.measure.evaluation import paired
 from wmlib.runtime.cores import core_count, processor
 from wmlib.runtime.disk import ArtifactError, ensure_writable
 from wmlib.runtime.fields import ConfigError
@@ -104,10 +105,9 @@ class Table:
         first = next(iter(means.values()), {})
         for name, of_seed in means.items():
             line = f"{name:28}{np.mean(list(of_seed.values())):8.1f}{len(of_seed):7}"
-            both = [of_seed[seed] - first[seed] for seed in of_seed.keys() & first.keys()]
-            if of_seed is not first and len(both) > 1:
-                error = np.std(both, ddof=1) / np.sqrt(len(both))
-                line += f"{np.mean(both):+15.1f} ± {error:.1f}"
+            apart, error = paired(first, of_seed)
+            if of_seed is not first and np.isfinite(error):
+                line += f"{apart:+15.1f} ± {error:.1f}"
             lines.append(line)
         return "\n".join(lines)
 

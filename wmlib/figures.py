@@ -1,7 +1,10 @@
-"""Numbers in, a matplotlib Figure out. Colours are those that colour-blind readers can tell apart."""
+"""Numbers in, a matplotlib Figure out, or a table. Colours are those that colour-blind readers can tell
+apart."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
@@ -30,6 +33,51 @@ class Figure(matplotlib_figure.Figure):
         palette = Image.open(full).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
         palette.save(small, "PNG", optimize=True)
         return small.getvalue()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under heads, with a title: a notebook shows it as a table, a terminal as text.
+
+    The first column names the rows. A cell that begins with a backquote and ends with one is code.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def _repr_html_(self) -> str:
+        # Front ends know pandas' tables by that class, and dress them. What a cell says of itself holds
+        # where all styles are dropped, as GitHub does.
+        place = f'align="left" style="{_LEFT}"'
+        heads = "".join(f'<th scope="col" {place}>{escape(head)}</th>' for head in self.heads)
+        title = f'<caption align="top"><b>{escape(self.title)}</b></caption>'
+        lines = [f'<table class="dataframe">{title}<thead><tr>{heads}</tr></thead><tbody>']
+        for first, *rest in self.rows:
+            cells = "".join(f"<td {place}>{_html(cell)}</td>" for cell in rest)
+            lines.append(f'<tr><th scope="row" {place}>{_html(first)}</th>{cells}</tr>')
+        return "\n".join(lines) + "</tbody></table>"
+
+    def __repr__(self) -> str:
+        every = [self.heads, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*every, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in every]
+        return "\n".join([self.title, *lines])
+
+
+_LEFT = "text-align: left; vertical-align: top"
+
+
+def _html(cell: str) -> str:
+    inner = cell.removeprefix("`").removesuffix("`")
+    if cell != inner:
+        return f"<code>{escape(inner)}</code>"
+    return escape(cell).replace(" ± ", "\u00a0±\u00a0")  # a number and its spread stay on one line
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table of what the rows' cells say as text; None is a dash."""
+    return Table(title, heads, [["–" if cell is None else str(cell) for cell in row] for row in rows])
 
 
 def _figure(width: float, height: float, columns: int = 1, rows: int = 1):
@@ -324,3 +372,62 @@ def promise_and_pay(rows: list[dict], y: str, title: str) -> Figure:
     ax.grid(alpha=0.3)
     ax.legend(edgecolor="none")
     return figure
+
+
+def dots(
+    rows: Mapping[str, Sequence[float]],
+    x: str,
+    title: str,
+    halves: Mapping[str, float] | None = None,
+    ours: Collection[str] = (),
+    line: float | None = None,
+) -> Figure:
+    """Values on a line for each name, the first on top, and their mean as a larger mark.
+
+    Args:
+        rows: name -> (n,); of one value nothing but the mark is drawn. halves: name -> half of the
+            mean's interval, drawn as a bar. ours: names in another colour, and with another mark.
+            line: where a dashed one stands.
+    """
+    halves = {name: half for name, half in (halves or {}).items() if np.isfinite(half)}
+    figure, (ax,) = _figure(7.5, 1.1 + 0.3 * len(rows))
+    chance = np.random.default_rng(0)  # so that equal values can be told apart
+    for place, (name, values) in enumerate(rows.items()):
+        colour, mark = (BLUE, "D") if name in ours else (ORANGE, "o")
+        values = np.asarray(values, float)
+        if len(values) > 8:
+            ax.plot(values, place + chance.uniform(-0.25, 0.25, len(values)), ".", color=GREY, alpha=0.4)
+        elif len(values) > 1:  # below the bar
+            ax.plot(values, np.full(len(values), place + 0.25), ".", color=GREY)
+        half = halves.get(name)
+        ax.errorbar(values.mean(), place, xerr=half, color=colour, marker=mark, ms=6, capsize=3)
+    if line is not None:
+        ax.axvline(line, color=GREY, ls="--", lw=1)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_xlabel(x)
+    ax.set_title(title)
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def stacked(rows: Mapping[str, Mapping[str, float]], x: str, title: str) -> Figure:
+    """A bar for each name, made of parts that lie end to end. rows: name -> part -> how long it is."""
+    figure, (ax,) = _figure(7.5, 1.9 + 0.35 * len(rows))
+    parts = list(dict.fromkeys(part for row in rows.values() for part in row))
+    reached = np.zeros(len(rows))
+    for number, part in enumerate(parts):
+        long = np.array([row.get(part, 0.0) for row in rows.values()])
+        look = {"color": _CYCLE[number % len(_CYCLE)], "hatch": _HATCHES[number // len(_CYCLE)]}
+        ax.barh(np.arange(len(rows)), long, 0.7, reached, label=part, edgecolor="white", **look)
+        reached += long
+    ax.set_yticks(range(len(rows)), rows)
+    ax.invert_yaxis()
+    ax.set_xlabel(x)
+    ax.set_title(title)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+_HATCHES = ("", "//", "..")
+"""For parts beyond the colours."""

@@ -3,7 +3,7 @@
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from wmlib.task import Task, find_profile, find_task
 from wmlib.training import encode_store
 from wmlib.vae import VAE
 from wmlib.worlds.moments import DreamStarts
+
+_CLAIMS = "studies/results/claims.json"
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,21 @@ class Lesson:
             return dream_starts(self.vae(), self.episodes())
         return self.agent().starts
 
+    def results(self, file: str, command: str, pick: Callable = lambda told: told) -> object:
+        """What was measured once, and comes with the repository. The command that makes it is printed.
+
+        Args:
+            file: its place in the repository, JSON. pick: what of it is wanted.
+
+        Returns:
+            what `pick` gives; where there is none of it yet, an empty dict.
+        """
+        path = CHECKOUT / file if CHECKOUT else None
+        told = load_json(path, bring_back(path)) if path and path.is_file() else None
+        found = pick(told) if told else {}
+        print(f"made by: {command}", "" if found else "  (no rows were made yet)")
+        return found or {}
+
     def findings(self, study: str, columns: Sequence[str]) -> list[dict]:
         """What an experiment found that takes longer than a notebook has: `python -m studies.claims`
         makes its rows, which come with the repository. They are printed, with these columns.
@@ -107,8 +124,8 @@ class Lesson:
         Returns:
             the rows; none where none was made yet.
         """
-        rows = _findings().get(study, [])
-        print(f"made by: python -m studies.claims {study}", "" if rows else "  (no rows were made yet)")
+        command = f"python -m studies.claims {study}"
+        rows = self.results(_CLAIMS, command, lambda told: told["studies"].get(study)) or []
         if rows:
             table = [["", "seed", "effort", "n", *columns]]
             table += [[_short(row.get(key)) for key in ("name", *table[0][1:])] for row in rows]
@@ -121,13 +138,6 @@ class Lesson:
     def agent(self, controller_file: str = "controller.safetensors") -> Agent:
         """V, M and C from `folder`."""
         return load_agent(self.folder, controller_file, self.config.task)
-
-
-def _findings() -> dict[str, list[dict]]:
-    path = CHECKOUT / "studies/results/claims.json" if CHECKOUT else None
-    if path is None or not path.is_file():
-        return {}
-    return load_json(path, bring_back(path))["studies"]
 
 
 def _short(value: object) -> str:

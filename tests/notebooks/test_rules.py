@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from studies.claims.__main__ import STUDIES
+
 ROOT = Path(__file__).parents[2] / "notebooks"
 LESSONS = sorted(ROOT.glob("*.ipynb"))
 ALL = [*LESSONS, *sorted((ROOT / "solutions").glob("*.ipynb"))]
@@ -25,6 +27,7 @@ TEXTS = [
         "benchmarks/README.md",
         "tests/faults/README.md",
         "docs/api.md",
+        "docs/results.md",
         "notebooks/glossary.md",
     )
 ]
@@ -108,6 +111,27 @@ def test_the_game_of_07_is_the_example():
     ]
     written = cell.source.partition("\n")[2] + "\n"
     assert written == (ROOT.parent / "examples/catch.py").read_text(encoding="utf-8")
+
+
+def test_what_08_shows_is_made_by_commands_of_the_page_of_results():
+    page = (ROOT.parent / "docs/results.md").read_text(encoding="utf-8")
+    printed = "".join(
+        o.get("text", "") for c in code_cells(ROOT / "08_results.ipynb") for o in c.outputs
+    )
+    made_by = re.findall(r"^made by: (.+?) *(?:\(no rows .*)?$", printed, re.MULTILINE)
+    assert len(set(made_by)) >= 12 and set(made_by) <= set(re.findall(r"`([^`]+)`", page))
+
+
+def test_08_lists_all_experiments_with_the_notebooks_that_show_them():
+    (cell,) = [c for c in code_cells(ROOT / "08_results.ipynb") if c.source.startswith("SHOWN = ")]
+    shown = ast.literal_eval(ast.parse(cell.source).body[0].value)
+    found = {study: set() for study in STUDIES}
+    for path in LESSONS:
+        for study in re.findall(
+            r'lesson\.findings\(\s*"(\w+)"', "\n".join(c.source for c in code_cells(path))
+        ):
+            found[study].add(path.stem[:2])
+    assert {study: set(notebooks.split(", ")) for study, notebooks in shown.items()} == found
 
 
 def anchors(markdown):

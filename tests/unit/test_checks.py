@@ -42,6 +42,9 @@ WRONG = {
     "check_stretched": lambda raw, low, high: raw.tanh().clamp(low, high),
     "check_explore": lambda rng, steps, choices: rng.integers(choices, size=steps),
     "check_pay": lambda caught, rng: caught + 0.1 * rng.normal(size=len(caught)),
+    "check_half": lambda sd, n: sd,
+    "check_flattery": lambda rng, tests, error: error,
+    "check_tracks": lambda wanted, candidate, rest: int((rest / candidate) ** 2 * wanted**2) + 1,
     "check_reward_loss": lambda said, paid, factor: factor * (said - paid).square().mean(),
 }
 

@@ -1,6 +1,7 @@
 """Figures are there to be seen."""
 
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -74,3 +75,35 @@ def test_promise_and_pay_stand_on_one_axis():
     promised, paid = ax.lines[0], ax.containers[0].lines[0]
     assert promised.get_xydata().tolist() == [[1, 10], [2, 20], [3, 30]]
     assert paid.get_xydata().tolist() == [[0, 20], [3, 20]] and ax.get_ylabel() == "tics"
+
+
+def test_a_table_says_the_same_in_a_notebook_and_in_a_terminal():
+    table = figures.table("Scores <real>", ["who", "mean"], [["a & b", "3 ± 1"], ["`make it`", None]])
+    said = InteractiveShell.instance().display_formatter.format(table)[0]
+    root = ElementTree.fromstring(said["text/html"])
+    assert root.findtext("caption/b") == "Scores <real>"
+    rows = [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
+    assert rows == [["who", "mean"], ["a & b", "3\u00a0±\u00a01"], ["make it", "–"]]
+    assert [cell.get("scope") for cell in root.iter("th")] == ["col", "col", "row", "row"]
+    assert root.find(".//code").text == "make it"
+    lines = said["text/plain"].splitlines()
+    assert lines == ["Scores <real>", "who        mean", "a & b      3 ± 1", "`make it`  –"]
+
+
+def test_dots_stand_at_their_mean_with_the_first_on_top():
+    rows = {"ours": [1.0, 3.0], "another": [5.0]}
+    (ax,) = figures.dots(rows, "points", "A", {"ours": 0.5, "another": np.nan}, ours=["ours"]).axes
+    marks = [container.lines[0].get_xydata()[0].tolist() for container in ax.containers]
+    assert marks == [[2, 0], [5, 1]]
+    (bar,) = ax.containers[0].lines[2]
+    assert bar.get_segments()[0][:, 0].tolist() == [1.5, 2.5] and not ax.containers[1].lines[2]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["ours", "another"]
+    low, high = ax.get_ylim()
+    assert low > high
+
+
+def test_parts_lie_end_to_end():
+    rows = {"a": {"V": 2.0, "M": 3.0}, "b": {"M": 1.0}}
+    (ax,) = figures.stacked(rows, "minutes", "Time").axes
+    parts = {bars.get_label(): [(b.get_x(), b.get_width()) for b in bars] for bars in ax.containers}
+    assert parts == {"V": [(0, 2), (0, 0)], "M": [(2, 3), (0, 1)]}

@@ -114,3 +114,23 @@ def test_what_long_experiments_found_is_shown_as_far_as_it_was_made(monkeypatch,
     *_, heads, told = capsys.readouterr().out.splitlines()
     assert heads.split() == ["seed", "effort", "n", "saved", "at", "no"]
     assert told.split() == ["car", "1", "0.3", "19", "0.00123", "1", "0.25", "-"]
+
+
+def test_a_result_is_read_as_far_as_it_was_made(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(lessons, "CHECKOUT", tmp_path)
+    monkeypatch.setenv("WMLIB_RUN_DIR", str(tmp_path))
+    lesson, path = begin(None), tmp_path / "curve.json"
+    capsys.readouterr()
+
+    def of(name):
+        return lesson.results("curve.json", "make curve", lambda told: told.get(name))
+
+    assert of("laptop") == {}
+    path.write_text(json.dumps({"laptop": [1, 2]}))
+    assert of("laptop") == [1, 2] and of("overnight") == {}
+    said = capsys.readouterr().out.splitlines()
+    missing = "made by: make curve   (no rows were made yet)"
+    assert said == [missing, "made by: make curve ", missing]
+    path.write_text("{")
+    with pytest.raises(ArtifactError, match=r"curve\.json is damaged"):
+        of("laptop")

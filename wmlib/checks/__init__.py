@@ -4,6 +4,7 @@ from wmlib.checks.control import check_controller_size, check_lead, check_mean_s
 from wmlib.checks.dreaming import check_kept, check_rank_correlation, check_reward_loss, check_rollout
 from wmlib.checks.memory import check_lstm_step, check_mixture_nll, check_moments, check_surprise
 from wmlib.checks.own_game import check_explore, check_pay, check_stretched
+from wmlib.checks.results import check_flattery, check_half, check_tracks
 from wmlib.checks.start import check_action, check_compression, check_interval
 from wmlib.checks.temperature import check_alarms, check_odds, check_survival
 from wmlib.checks.vision import check_effect, check_free_bits, check_nats, check_reparameterised
@@ -16,8 +17,10 @@ __all__ = [
     "check_controller_size",
     "check_effect",
     "check_explore",
+    "check_flattery",
     "check_free_bits",
     "check_gigabytes",
+    "check_half",
     "check_hold",
     "check_interval",
     "check_kept",
@@ -38,5 +41,6 @@ __all__ = [
     "check_surprise",
     "check_survival",
     "check_tiles",
+    "check_tracks",
     "check_walk",
 ]

@@ -1,7 +1,7 @@
 """What can be measured: V and M on recorded games, scores, and how far a dream may be believed."""
 
 from wmlib.measure.diagnostics import examine_mdnrnn, examine_vae, linear_probe, open_loop_drift
-from wmlib.measure.evaluation import bootstrap_interval, evaluate, evaluate_policy
+from wmlib.measure.evaluation import bootstrap_interval, evaluate, evaluate_policy, paired
 from wmlib.measure.fidelity import (
     EndReport,
     agreement,
@@ -26,5 +26,6 @@ __all__ = [
     "linear_probe",
     "measure_fidelity",
     "open_loop_drift",
+    "paired",
     "read_table",
 ]

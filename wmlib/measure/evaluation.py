@@ -1,6 +1,6 @@
 """Scores that can be trusted: n games, mean, spread, an interval, and every single return."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -76,6 +76,22 @@ def score_of(
         [round(float(r), 2) for r in returns], game_versions(*packages) | {"torch": torch.__version__},
         player,
     )  # fmt: skip
+
+
+def paired(first: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, float]:
+    """How far one lies above another on the seeds that both have.
+
+    Args:
+        first, other: seed -> score.
+
+    Returns:
+        The mean difference, other minus first, and its standard error, (mean, error). NaN for what too
+        few seeds can't tell: a mean needs one, an error two.
+    """
+    apart = [other[seed] - first[seed] for seed in sorted(first.keys() & other.keys())]
+    mean = np.mean(apart) if apart else np.nan
+    error = np.std(apart, ddof=1) / np.sqrt(len(apart)) if len(apart) > 1 else np.nan
+    return float(mean), float(error)
 
 
 def digest_of_agent(agent: Agent) -> str:

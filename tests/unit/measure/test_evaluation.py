@@ -15,6 +15,7 @@ from wmlib.measure.evaluation import (
     bootstrap_interval,
     digest_of_agent,
     evaluate_policy,
+    paired,
     score_of,
 )
 from wmlib.runtime.job import Job
@@ -25,6 +26,13 @@ from wmlib.vae import VAE
 from wmlib.worlds.moments import DreamStarts
 
 QUIET = RunLog(quiet=True)
+
+
+def test_a_paired_difference_by_hand():
+    mean, error = paired({1: 10.0, 2: 20.0, 3: 30.0}, {1: 13.0, 2: 21.0, 3: 35.0, 4: 900.0})
+    assert mean == 3.0 and error == pytest.approx(2.0 / 3**0.5)  # 3, 1 and 5: their deviation is 2
+    assert paired({1: 10.0}, {1: 12.0})[0] == 2.0 and np.isnan(paired({1: 10.0}, {1: 12.0})[1])
+    assert np.isnan(paired({1: 10.0}, {2: 12.0})).all()
 
 
 def test_a_score_by_hand():
