@@ -15,6 +15,7 @@ from wmlib.agent import Agent
 from wmlib.gym import DREAM, DreamEnv
 from wmlib.runtime.cores import core_count
 from wmlib.runtime.device import processor_kind
+from wmlib.runtime.product import Product
 from wmlib.worlds import DreamWorld, play
 
 
@@ -125,17 +126,15 @@ def products(agent: Agent, lanes: int, dtype: torch.dtype):
     does ten steps of them, and says so."""
     task = agent.task
     inputs = task.z_size + task.action_size + task.restart_input + task.hidden_size
-    gates = torch.randn(inputs, 4 * task.hidden_size)
-    outputs = -(-agent.mdnrnn.head.out_features // 16) * 16  # as in `Imagination`
-    head = torch.randn(task.hidden_size, outputs)
-    x, h = torch.randn(lanes, len(gates)), torch.randn(lanes, task.hidden_size)
-    operands = [value.to(dtype) for value in (x, gates, h, head)]
+    gates = Product(torch.randn(inputs, 4 * task.hidden_size, dtype=dtype), lanes)
+    heads = Product(torch.randn(task.hidden_size, agent.mdnrnn.head.out_features, dtype=dtype), lanes)
+    x, h = (torch.randn(gates.rows, width, dtype=dtype) for width in (inputs, task.hidden_size))
 
     @torch.inference_mode()
     def work() -> int:
         for _ in range(10):
-            operands[0] @ operands[1]
-            operands[2] @ operands[3]
+            gates(x, lanes)
+            heads(h, lanes)
         return 10 * lanes
 
     work()

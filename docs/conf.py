@@ -135,8 +135,8 @@ def opening(docname: str, up: str) -> dict:
     words = (
         f'<p class="open-it"><a href="{colab}">Open it on Colab</a>'
         f'<a href="{up}_sources/{docname}.ipynb" download>Download it</a>'
-        "<span>The folded cell below sets it up there. This was tested in a fresh virtual environment with "
-        "releases of Colab's own, by <code>tests/notebooks/colab_run.py</code>, and not on Colab itself."
+        "<span>The folded cell below sets it up there. This was tested with Colab's releases in a fresh "
+        "virtual environment, by <code>tests/notebooks/colab_run.py</code>, and not on Colab itself."
         "</span></p>"
     )
     return {"cell_type": "markdown", "id": "open-it", "metadata": {}, "source": words}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from wmlib.mdnrnn import MDNRNN
+from wmlib.runtime.product import Product
 
 
 class Stepper:
@@ -33,9 +34,8 @@ class Imagination:
     """One step of M and a draw from its mixture, for many lanes at once: what a dream is made of.
 
     It computes what `MDNRNN` and `sample_mixture` do, laid out for speed: biases are one more row of the
-    weights, a component's numbers for all of z lie side by side, buffers serve again, the rows that
-    the head's product fills begin at multiples of 64 bytes, and tanh x is 2 sigmoid(2x) - 1. It copies
-    the weights when it is made, and computes where they are.
+    weights, a component's numbers for all of z lie side by side, buffers serve again, and tanh x is
+    2 sigmoid(2x) - 1. It copies the weights when it is made, and computes where they are.
 
     Args:
         dtype: in which the two matrix products are computed; all else is float32.
@@ -48,16 +48,13 @@ class Imagination:
         bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0)[:, None]
         weight = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0, bias], 1).detach().clone()
         weight[2 * H : 3 * H] *= 2  # the gate with a tanh
-        self.weight = weight.T.to(dtype).contiguous()  # (inputs + H + 1, 4 H)
+        self.gates = Product(weight.T.to(dtype), lanes)  # from (inputs + H + 1) to 4 H
         outputs = torch.arange(len(head.weight))
         outputs[: 3 * Z * K] = outputs[: 3 * Z * K].view(3, Z, K).transpose(1, 2).flatten()
-        self.head = torch.cat([head.weight, head.bias[:, None]], 1).detach()[outputs].T.to(dtype)
-        where = {"dtype": dtype, "device": self.weight.device}
-        self.inputs = torch.ones(lanes, len(self.weight), **where)  # the last is the bias's 1
-        self.gates = torch.empty(lanes, 4 * H, **where)
-        # Rows of 961 numbers, as of Doom's, would cost a product of float32 two thirds more time.
-        wide = -(-len(outputs) // 16) * 16 if dtype == torch.float32 else len(outputs)
-        self.out = torch.empty(lanes, wide, **where)[:, : len(outputs)]
+        heads = torch.cat([head.weight, head.bias[:, None]], 1).detach()[outputs].T
+        self.heads = Product(heads.to(dtype), lanes)  # from H + 1
+        where = {"dtype": dtype, "device": head.weight.device}
+        self.inputs = torch.ones(self.gates.rows, weight.shape[1], **where)  # the last is the bias's 1
 
     def __call__(
         self,
@@ -79,16 +76,14 @@ class Imagination:
             z (N, Z), h and c (N, H), and the outputs of the heads (N, 0 to 2): reward, logit of the end.
         """
         Z, K, H = self.task.z_size, self.task.mixtures, self.task.hidden_size
-        inputs, gates, out = (x[: len(seen)] for x in (self.inputs, self.gates, self.out))
-        inputs[:, : -H - 1] = seen
-        inputs[:, -H - 1 : -1] = h
-        torch.mm(inputs, self.weight, out=gates)
-        i, f, g, o = gates.float().sigmoid_().chunk(4, 1)
+        N = len(seen)
+        self.inputs[:N, : -H - 1] = seen
+        self.inputs[:N, -H - 1 : -1] = h
+        i, f, g, o = self.gates(self.inputs, N).float().sigmoid_().chunk(4, 1)
         c = (f * c).addcmul_(i, g.mul_(2).sub_(1))
         h = (2 * c).sigmoid_().mul_(2).sub_(1).mul_(o)
-        inputs[:, -H - 1 : -1] = h
-        torch.mm(inputs[:, -H - 1 :], self.head, out=out)
-        out = out.float()
+        self.inputs[:N, -H - 1 : -1] = h
+        out = self.heads(self.inputs[:, -H - 1 :], N).float()
         logits, mu, logsigma = out[:, : 3 * Z * K].view(-1, 3, K, Z).unbind(1)  # (N, K, Z) each
         tau = torch.as_tensor(tau, dtype=torch.float64, device=out.device)
         weights = ((logits - logits.amax(1, keepdim=True)) / tau.float().view(-1, 1, 1)).exp_()
