@@ -75,8 +75,7 @@ class Imagination:
         Returns:
             z (N, Z), h and c (N, H), and the outputs of the heads (N, 0 to 2): reward, logit of the end.
         """
-        Z, K, H = self.task.z_size, self.task.mixtures, self.task.hidden_size
-        N = len(seen)
+        Z, K, H, N = self.task.z_size, self.task.mixtures, self.task.hidden_size, len(seen)
         self.inputs[:N, : -H - 1] = seen
         self.inputs[:N, -H - 1 : -1] = h
         i, f, g, o = self.gates(self.inputs, N).float().sigmoid_().chunk(4, 1)
@@ -89,9 +88,8 @@ class Imagination:
         weights = ((logits - logits.amax(1, keepdim=True)) / tau.float().view(-1, 1, 1)).exp_()
         cumulative = weights.cumsum(1)
         mark = uniform * cumulative[:, -1]
-        z, sigma = mu[:, 0], logsigma[:, 0]
-        for k in range(1, K):  # the last component whose predecessors' weights stay below the mark
-            beyond = mark > cumulative[:, k - 1]
-            z, sigma = torch.where(beyond, mu[:, k], z), torch.where(beyond, logsigma[:, k], sigma)
+        # The last component whose predecessors' weights stay below the mark.
+        drawn = (mark[:, None] > cumulative[:, :-1]).sum(1, keepdim=True)  # (N, 1, Z)
+        z, sigma = mu.gather(1, drawn)[:, 0], logsigma.gather(1, drawn)[:, 0]
         z = z + sigma.clamp(-7, 7).exp() * tau.sqrt().float().view(-1, 1) * normal
         return z, h, c, out[:, 3 * Z * K :]
