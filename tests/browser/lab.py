@@ -93,7 +93,9 @@ def open_page(playwright: Playwright, chromium: str, **context) -> Iterator[Page
     """A window of a headless Chromium."""
     browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
     try:
-        yield browser.new_page(viewport={"width": 1300, "height": 1000}, **context)
+        page = browser.new_page(viewport={"width": 1300, "height": 1000}, **context)
+        page.set_default_timeout(120_000)  # two tests at a time, on a slow machine
+        yield page
     finally:
         browser.close()
 
