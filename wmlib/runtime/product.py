@@ -20,11 +20,12 @@ class Product:
 
     def __init__(self, weight: Tensor, rows: int):
         self.rows = -(-rows // STEP) * STEP
-        self.weight = weight.contiguous().clone()
         self.laid_out = None
         if _can_be_laid_out(weight):
-            self.laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.T.contiguous(), self.rows)
+            copy = weight.T.clone(memory_format=torch.contiguous_format)
+            self.laid_out = torch.ops.mkldnn._reorder_linear_weight(copy, self.rows)
         else:
+            self.weight = weight.clone(memory_format=torch.contiguous_format)
             self.out = weight.new_empty(rows, weight.shape[1])
 
     def __call__(self, x: Tensor, rows: int) -> Tensor:

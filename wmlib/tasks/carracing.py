@@ -144,6 +144,7 @@ def overnight() -> RunConfig:
         collect=CollectConfig(episodes=1000, horizon=200),
         vae=VAEConfig(steps=4000, free_bits=1.0),
         mdnrnn=MDNRNNConfig(steps=600, batch_size=100, sequence_length=200),
+        # Thirty generations end where this dream's driver begins to climb. The tests choose.
         dream=dataclasses.replace(laptop().dream, generations=90),
         rounds=RoundsConfig(rounds=12, validation=Validation(episodes=16)),
         # V has hardly seen a bend at speed: two thirds of its batches are now a driver's frames.
